@@ -1,0 +1,39 @@
+# The two commands of the README need python3 and make, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: quickstart test lint conformance environment development clean
+
+quickstart: environment
+	$(BIN)/harness run experiments/quickstart.yaml
+
+test: development
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+# Everything that CI takes in turn, at once.
+conformance: development
+	$(BIN)/python -m pytest tests/conformance --every-case
+
+lint: development
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+environment: $(VENV)/.installed
+development: $(VENV)/.developed
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.developed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
