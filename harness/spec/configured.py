@@ -1,0 +1,177 @@
+"""What a layer, an optimizer, a loss or an initializer is: frozen arguments under Keras's names.
+
+`Configured` takes its arguments positionally or by name, in Keras's order, checks them, and explains in
+one sentence what is wrong with them. A `Family` is an explicit table of such classes and reads every
+notation in which users write one: an instance, "adam", {"Adam": {"learning_rate": 0.001}}, or the
+dictionary that `keras.optimizers.serialize` produces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.errors import SpecError, did_you_mean
+
+
+def snake_case(name: str) -> str:
+    """Keras's own rule (keras/src/utils/naming.py: to_snake_case): "Conv2D" -> "conv2d"."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+class Configured(BaseModel):
+    """Base of everything that is given by a name and arguments.
+
+    Positional arguments fill the fields in the order of Keras's signature; fields that a base class in
+    `keyword_only` declares must be named. Raises SpecError for an unknown, missing or wrong argument.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True, protected_namespaces=()
+    )
+    keyword_only: ClassVar[frozenset[str]] = frozenset()
+    # Arguments that Keras accepts and that change nothing here (`name` of an optimizer, say).
+    ignored: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        cls = type(self)
+        names = [field for field in cls.model_fields if field not in cls.keyword_only]
+        if len(args) > len(names):
+            raise SpecError(
+                f"{cls.__name__} takes at most {len(names)} positional arguments, got {len(args)}."
+            )
+        for field, value in zip(names, args, strict=False):
+            if field in kwargs:
+                raise SpecError(f"{cls.__name__} got two values for the argument {field!r}.")
+            kwargs[field] = value
+        for field in cls.ignored:
+            kwargs.pop(field, None)
+        try:
+            super().__init__(**kwargs)
+        except ValidationError as error:
+            raise explain(cls, error, kwargs.get("name")) from None
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
+        return f"{type(self).__name__}({inside})"
+
+    @classmethod
+    def canonical_name(cls) -> str:
+        """The class's name in Keras; a class whose name is taken in Python may override it."""
+        return cls.__name__
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that differ from Keras's defaults, as plain data (str, int, float, list, dict)."""
+        arguments: dict[str, Any] = {}
+        for key, field in type(self).model_fields.items():
+            value = getattr(self, key)
+            if field.exclude or (not field.is_required() and value == field.get_default(call_default_factory=True)):
+                continue
+            arguments[key] = plain(value)
+        return arguments
+
+    def to_data(self) -> Any:
+        """The canonical notation: "Adam", or {"Adam": {the arguments that are not defaults}}."""
+        arguments = self.config()
+        return {self.canonical_name(): arguments} if arguments else self.canonical_name()
+
+
+def plain(value: Any) -> Any:
+    """Plain data for YAML and JSON: tuples become lists, Configured objects their canonical notation."""
+    if isinstance(value, Configured):
+        return value.to_data()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def explain(cls: type[Configured], error: ValidationError, name: object = None) -> SpecError:
+    """One sentence for pydantic's errors: which argument, what was expected, what was given."""
+    owner = cls.canonical_name() + (f" {name!r}" if isinstance(name, str) else "")
+    known = [field for field in cls.model_fields if not cls.model_fields[field].exclude]
+    sentences = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
+        inner = problem.get("ctx", {}).get("error")
+        if problem["type"] == "extra_forbidden":
+            sentences.append(f"there is no argument {place!r}. {did_you_mean(place, known)}")
+        elif problem["type"] == "missing":
+            sentences.append(f"the argument {place!r} is required and was not given.")
+        elif isinstance(inner, SpecError):
+            sentences.append(f"{place}: {inner}" if place else str(inner))
+        else:
+            given = repr(problem["input"])
+            given = given if len(given) <= 80 else given[:77] + "..."
+            sentences.append(f"{place}: {problem['msg']}, got {given}.")
+    # A union reports one problem for each of its members: the first per argument is enough.
+    unique = list(dict.fromkeys(sentences))
+    return SpecError(" ".join(unique), where=owner)
+
+
+Item = TypeVar("Item", bound=Configured)
+
+
+class Family(Generic[Item]):
+    """An explicit table of Configured classes, and the reader of every notation for one of them.
+
+    what: the word for error messages ("optimizer"). aliases: further names, as Keras has them ("mse").
+    """
+
+    def __init__(
+        self, what: str, classes: Iterable[type[Item]], aliases: Mapping[str, type[Item]] | None = None
+    ) -> None:
+        self.what = what
+        self.classes: dict[str, type[Item]] = {cls.canonical_name(): cls for cls in classes}
+        self._by_name: dict[str, type[Item]] = {}
+        for name, cls in self.classes.items():
+            self._by_name[name] = cls
+            self._by_name[snake_case(name)] = cls
+            self._by_name[name.lower()] = cls
+        self._by_name.update(aliases or {})
+
+    def knows(self, name: object) -> bool:
+        """Whether `find` would find it."""
+        return name in self._by_name
+
+    def find(self, name: object) -> type[Item]:
+        """The class of that name. Raises SpecError with the nearest known name."""
+        if isinstance(name, str) and name in self._by_name:
+            return self._by_name[name]
+        raise SpecError(f"unknown {self.what} {name!r}.", hint=did_you_mean(name, self.classes))
+
+    def parse(self, value: Any) -> Item:
+        """Reads an instance, a name, {Name: {arguments}} or {"class_name": ..., "config": {...}}."""
+        if isinstance(value, tuple(self.classes.values())):
+            return value
+        if isinstance(value, str):
+            return self.find(value)()
+        if isinstance(value, type) and value in self.classes.values():
+            return value()
+        if isinstance(value, Mapping):
+            if "class_name" in value:
+                return self._build(value["class_name"], value.get("config") or {})
+            if len(value) == 1:
+                ((name, arguments),) = value.items()
+                return self._build(name, arguments)
+        raise SpecError(
+            f"cannot read {value!r} as a {self.what}.",
+            hint=f"Expected a name, or {{Name: {{arguments}}}}; known: {', '.join(sorted(self.classes))}.",
+        )
+
+    def _build(self, name: object, arguments: Any) -> Item:
+        cls = self.find(name)
+        if arguments is None:
+            return cls()
+        if not isinstance(arguments, Mapping):
+            raise SpecError(
+                f"the arguments of the {self.what} {name!r} must be a mapping, got {arguments!r}.",
+                hint=f"Write {{{name}: {{argument: value}}}}.",
+            )
+        return cls(**{str(key): item for key, item in arguments.items()})

@@ -1,0 +1,134 @@
+"""What every layer states: its arguments, its weights, its output shape, its cost.
+
+Shapes are tuples with the batch dimension first, as Keras writes them: (None, 28, 28, 1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from harness.errors import SpecError
+from harness.spec.configured import Configured
+from harness.spec.initializers import Initializer
+from harness.spec.regularizers import Regularizer
+
+Shape = tuple[int | None, ...]
+
+# drop: the output carries no mask. pass: the (first) input's mask goes on. own: the layer decides by itself
+# and reads masks (`compute_mask` of Keras); the backends' module then takes and returns a mask.
+MaskRule = Literal["drop", "pass", "own"]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One variable of a layer: role ("kernel"), shape in Keras's layout, first values, and how it is used.
+
+    trainable: False for state such as moving averages, which no optimizer touches.
+    fans: (fan_in, fan_out) where Keras does not take them from the shape (attention's einsum kernels).
+    """
+
+    role: str
+    shape: tuple[int, ...]
+    initializer: Initializer
+    trainable: bool = True
+    regularizer: Regularizer | None = None
+    fans: tuple[float, float] | None = None
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class Layer(Configured):
+    """Base of all layers. `layer(tensor)` records a call in Keras's functional notation."""
+
+    keyword_only: ClassVar[frozenset[str]] = frozenset(
+        {"name", "trainable", "dtype", "input_shape", "activity_regularizer"}
+    )
+    ignored: ClassVar[frozenset[str]] = frozenset({"autocast"})
+    mask_rule: ClassVar[MaskRule] = "drop"
+    # The names of the tensors of a call, in order, where they have one (query, value, key of attention).
+    call_arguments: ClassVar[tuple[str, ...]] = ()
+
+    name: str | None = Field(default=None, exclude=True)
+    trainable: bool = True
+    dtype: str | None = None
+    input_shape: tuple[int | None, ...] | None = Field(default=None, exclude=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Keras's older spellings of the shape on a first layer.
+        if "input_dim" in kwargs and "input_dim" not in type(self).model_fields:
+            kwargs["input_shape"] = (kwargs.pop("input_dim"),)
+        if "batch_input_shape" in kwargs:
+            kwargs["input_shape"] = tuple(kwargs.pop("batch_input_shape"))[1:]
+        if isinstance(kwargs.get("input_shape"), int):
+            kwargs["input_shape"] = (kwargs["input_shape"],)
+        super().__init__(*args, **kwargs)
+
+    # Two layers with equal arguments are still two layers: identity is what makes a layer shared.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str | None) -> str | None:
+        if name is not None and (not name or any(mark in name for mark in ":@ \t\n") or name.startswith("/")):
+            raise SpecError(f"a layer's name may not be empty or hold ':', '@' or spaces, got {name!r}.")
+        return name
+
+    @property
+    def stochastic(self) -> bool:
+        """True if training draws random numbers in this layer."""
+        return False
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape | tuple[Shape, ...]:
+        """Output shape(s) for the given input shapes. Raises SpecError where they do not fit."""
+        return shapes[0]
+
+    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
+        """The weights, in Keras's order, for the given input shapes."""
+        return ()
+
+    def flops(self, *shapes: Shape) -> int | None:
+        """Floating-point operations of the forward pass for one example: 2 per multiply-add of a matrix
+        product or convolution, nothing for elementwise work; None where a dimension is unknown."""
+        return 0
+
+    def __call__(self, *inputs: Any, **arguments: Any) -> Any:
+        from harness.spec.notation import call_layer
+
+        return call_layer(self, inputs, arguments)
+
+
+def require_rank(layer: Layer, shape: Shape, rank: int, meaning: str) -> None:
+    """Raises SpecError unless the shape has `rank` dimensions, batch included."""
+    if len(shape) != rank:
+        raise SpecError(
+            f"{type(layer).__name__} expects inputs of shape {meaning}, got {shape} with {len(shape)} dimensions."
+        )
+
+
+def known(value: int | None, layer: Layer, what: str) -> int:
+    """The dimension, or a SpecError if it is not known before training."""
+    if value is None:
+        raise SpecError(f"{type(layer).__name__} needs to know {what} of its input; give it in the Input's shape.")
+    return value
+
+
+def product(values: Shape) -> int | None:
+    """The product of the dimensions, None if one is unknown."""
+    return None if any(value is None for value in values) else math.prod(v for v in values if v is not None)
+
+
+def normalize_axis(axis: int, rank: int, layer: Layer) -> int:
+    """A non-negative axis. Raises SpecError beyond the rank."""
+    if not -rank <= axis < rank:
+        raise SpecError(f"{type(layer).__name__}: axis {axis} does not exist in an input of {rank} dimensions.")
+    return axis % rank

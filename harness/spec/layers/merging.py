@@ -1,0 +1,86 @@
+"""Merging layers (keras/src/layers/merging): several tensors in, one out."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from harness.errors import SpecError
+from harness.spec.layers.base import Layer, MaskRule, Shape, normalize_axis
+
+
+class _Elementwise(Layer):
+    """Base of the elementwise merges. Inputs of fewer dimensions are expanded at axis 1
+    (keras/src/layers/merging/base_merge.py)."""
+
+    mask_rule: ClassVar[MaskRule] = "own"
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        if len(shapes) < 2:
+            raise SpecError(f"{type(self).__name__} merges at least 2 tensors, got {len(shapes)}.",
+                            hint="Call it on a list: layer([a, b]).")
+        rank = max(len(shape) for shape in shapes)
+        full = [(shape[0], *(1,) * (rank - len(shape)), *shape[1:]) for shape in shapes]
+        return tuple(self._broadcast([shape[axis] for shape in full], shapes) for axis in range(rank))
+
+    def _broadcast(self, sizes: list[int | None], shapes: tuple[Shape, ...]) -> int | None:
+        fixed = {size for size in sizes if size not in (1, None)}
+        if len(fixed) > 1:
+            raise SpecError(f"{type(self).__name__} cannot merge tensors of the shapes "
+                            f"{', '.join(map(str, shapes))}.")
+        if fixed:
+            return fixed.pop()
+        return None if None in sizes else 1
+
+
+class Add(_Elementwise):
+    """The sum of the inputs."""
+
+
+class Subtract(_Elementwise):
+    """The first input minus the second."""
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        if len(shapes) != 2:
+            raise SpecError(f"Subtract takes exactly 2 tensors, got {len(shapes)}.")
+        return super().compute_output_shape(*shapes)
+
+
+class Multiply(_Elementwise):
+    """The product of the inputs."""
+
+
+class Average(_Elementwise):
+    """The mean of the inputs."""
+
+
+class Maximum(_Elementwise):
+    """The largest of the inputs."""
+
+
+class Minimum(_Elementwise):
+    """The smallest of the inputs."""
+
+
+class Concatenate(Layer):
+    """The inputs side by side along `axis`."""
+
+    mask_rule: ClassVar[MaskRule] = "own"
+
+    axis: int = -1
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        if len(shapes) < 1:
+            raise SpecError("Concatenate needs at least 1 tensor.")
+        rank = len(shapes[0])
+        axis = normalize_axis(self.axis, rank, self)
+        for shape in shapes[1:]:
+            others = [(a, b) for i, (a, b) in enumerate(zip(shapes[0], shape, strict=False)) if i != axis]
+            if len(shape) != rank or any(a != b for a, b in others if a is not None and b is not None):
+                raise SpecError(f"Concatenate(axis={self.axis}) needs shapes that agree except along that axis, "
+                                f"got {', '.join(map(str, shapes))}.")
+        sizes = [shape[axis] for shape in shapes]
+        joined = None if None in sizes else sum(size for size in sizes if size is not None)
+        return (*shapes[0][:axis], joined, *shapes[0][axis + 1:])
+
+
+LAYERS = (Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate)

@@ -1,0 +1,175 @@
+"""Normalization layers (keras/src/layers/normalization)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from harness.errors import SpecError
+from harness.spec.initializers import InitializerArgument, Ones, initializer_argument
+from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, normalize_axis
+from harness.spec.regularizers import RegularizerArgument
+
+
+def _axes(value: Any) -> Any:
+    """One axis stays an int; several are sorted, as Keras sorts them."""
+    if isinstance(value, (list, tuple)) and all(isinstance(item, int) for item in value):
+        if not value:
+            raise SpecError("the list of axes is empty.")
+        return tuple(sorted(value)) if len(value) > 1 else value[0]
+    return value
+
+
+Axes = Annotated[int | tuple[int, ...], BeforeValidator(_axes)]
+
+
+def axes_of(layer: Layer, axis: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """The axes, non-negative, in the order given. Raises SpecError if one is no axis, or the batch's, or twice."""
+    given = axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(normalize_axis(item, rank, layer) for item in given)
+    if 0 in axes or len(set(axes)) < len(axes):
+        raise SpecError(f"{type(layer).__name__}: the axes must differ and leave the batch out, got axis={axis}.")
+    return axes
+
+
+def _shape_along(layer: Layer, axes: tuple[int, ...], shape: Shape) -> tuple[int, ...]:
+    return tuple(known(shape[axis], layer, f"dimension {axis}") for axis in axes)
+
+
+class BatchNormalization(Layer):
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta per channel, over the batch in training and with moving
+    statistics in inference. The moving variance is that of the batch without Bessel's correction.
+
+    trainable=False freezes the layer: inference mode in training too.
+    """
+
+    mask_rule: ClassVar[MaskRule] = "own"
+
+    axis: int = -1
+    momentum: float = 0.99
+    epsilon: float = Field(default=1e-3, ge=0)
+    center: bool = True
+    scale: bool = True
+    beta_initializer: InitializerArgument = initializer_argument("zeros")
+    gamma_initializer: InitializerArgument = initializer_argument("ones")
+    moving_mean_initializer: InitializerArgument = initializer_argument("zeros")
+    moving_variance_initializer: InitializerArgument = initializer_argument("ones")
+    beta_regularizer: RegularizerArgument = None
+    gamma_regularizer: RegularizerArgument = None
+
+    @field_validator("axis", mode="before")
+    @classmethod
+    def _one_axis(cls, value: Any) -> Any:
+        # Keras's older configs hold a list of one axis.
+        return value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        self.weights(*shapes)
+        return shapes[0]
+
+    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
+        shape = _shape_along(self, axes_of(self, self.axis, len(shapes[0])), shapes[0])
+        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
+        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+        return (
+            *((gamma,) if self.scale else ()),
+            *((beta,) if self.center else ()),
+            Weight("moving_mean", shape, self.moving_mean_initializer, trainable=False),
+            Weight("moving_variance", shape, self.moving_variance_initializer, trainable=False),
+        )
+
+
+class LayerNormalization(Layer):
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta, over `axis` of each example.
+
+    rms_scaling: Keras's deprecated x / sqrt(variance + epsilon) * gamma, without the mean subtracted and without beta.
+    """
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    axis: Axes = -1
+    epsilon: float = Field(default=1e-3, ge=0)
+    center: bool = True
+    scale: bool = True
+    beta_initializer: InitializerArgument = initializer_argument("zeros")
+    gamma_initializer: InitializerArgument = initializer_argument("ones")
+    beta_regularizer: RegularizerArgument = None
+    gamma_regularizer: RegularizerArgument = None
+    rms_scaling: bool = False
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        self.weights(*shapes)
+        return shapes[0]
+
+    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
+        shape = _shape_along(self, axes_of(self, self.axis, len(shapes[0])), shapes[0])
+        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
+        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+        return (
+            *((gamma,) if self.scale or self.rms_scaling else ()),
+            *((beta,) if self.center and not self.rms_scaling else ()),
+        )
+
+
+class GroupNormalization(Layer):
+    """Layer normalization over groups of channels; groups=-1 makes every channel a group of its own."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    groups: int = 32
+    axis: int = -1
+    epsilon: float = Field(default=1e-3, ge=0)
+    center: bool = True
+    scale: bool = True
+    beta_initializer: InitializerArgument = initializer_argument("zeros")
+    gamma_initializer: InitializerArgument = initializer_argument("ones")
+    beta_regularizer: RegularizerArgument = None
+    gamma_regularizer: RegularizerArgument = None
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        channels = self.weights_shape(*shapes)[0]
+        if self.groups != -1 and (self.groups < 1 or channels % self.groups):
+            raise SpecError(f"GroupNormalization: groups must divide the {channels} channels (or be -1), "
+                            f"got {self.groups}.")
+        return shapes[0]
+
+    def weights_shape(self, *shapes: Shape) -> tuple[int, ...]:
+        """(channels,)"""
+        return _shape_along(self, axes_of(self, self.axis, len(shapes[0])), shapes[0])
+
+    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
+        shape = self.weights_shape(*shapes)
+        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
+        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+        return (*((gamma,) if self.scale else ()), *((beta,) if self.center else ()))
+
+
+class RMSNormalization(Layer):
+    """scale * x / sqrt(mean(x^2) + epsilon) over `axis` of each example."""
+
+    axis: Axes = -1
+    epsilon: float = Field(default=1e-6, ge=0)
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        self.weights(*shapes)
+        return shapes[0]
+
+    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
+        shape = _shape_along(self, axes_of(self, self.axis, len(shapes[0])), shapes[0])
+        return (Weight("scale", shape, Ones()),)
+
+
+class UnitNormalization(Layer):
+    """x scaled to length 1 along `axis`."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    axis: Axes = -1
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        axes_of(self, self.axis, len(shapes[0]))
+        return shapes[0]
+
+
+LAYERS = (BatchNormalization, LayerNormalization, GroupNormalization, RMSNormalization, UnitNormalization)

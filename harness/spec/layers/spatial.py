@@ -1,0 +1,111 @@
+"""What layers that slide a window over space or time share: their arguments, and the sizes that come out."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
+
+from harness.errors import SpecError, did_you_mean
+from harness.spec.layers.base import Layer, Shape
+
+Sizes = tuple[int, ...]
+
+
+def _whole(value: Any, wanted: str, smallest: int) -> int:
+    try:
+        number = operator.index(value)  # takes NumPy's integers too, and no float
+    except TypeError:
+        raise SpecError(f"expected {wanted}, got {value!r}.") from None
+    if isinstance(value, bool) or number < smallest:
+        raise SpecError(f"expected {wanted}, got {value!r}.")
+    return number
+
+
+def sizes_validator(rank: int, smallest: int = 1) -> Callable[[Any], Sizes]:
+    """Reads an integer, or one per dimension, as Keras does (`standardize_tuple`); () stays out of reach."""
+    wanted = f"a whole number >= {smallest} or a tuple of {rank} of them"
+
+    def read(value: Any) -> Sizes:
+        if isinstance(value, (list, tuple)):
+            if len(value) != rank:
+                raise SpecError(f"expected {wanted}, got {value!r}.")
+            return tuple(_whole(item, wanted, smallest) for item in value)
+        return (_whole(value, wanted, smallest),) * rank
+
+    return read
+
+
+def margins(value: Any) -> tuple[Sizes, Sizes]:
+    """Reads Keras's padding and cropping of images: an int, (height, width), or ((top, bottom), (left, right))."""
+    wanted = "a whole number >= 0, (height, width), or ((top, bottom), (left, right))"
+    read = sizes_validator(2, 0)
+    pair = value if isinstance(value, (list, tuple)) else (value, value)
+    if len(pair) != 2:
+        raise SpecError(f"expected {wanted}, got {value!r}.")
+    return read(pair[0]), read(pair[1])
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _check_data_format(value: Any) -> str:
+    if value is None:
+        return "channels_last"
+    if value == "channels_first":
+        raise SpecError(
+            "data_format='channels_first' is not supported: TensorFlow cannot run it on a CPU.",
+            hint="Use channels_last (each backend picks its own memory layout) and put the channels last in the data.",
+        )
+    if value != "channels_last":
+        raise SpecError(f"unknown data_format {value!r}.", hint=did_you_mean(value, ["channels_last"]))
+    return "channels_last"
+
+
+Size1 = Annotated[Sizes, BeforeValidator(sizes_validator(1))]
+Size2 = Annotated[Sizes, BeforeValidator(sizes_validator(2))]
+Margin = Annotated[Sizes, BeforeValidator(sizes_validator(2, 0))]
+Margins = Annotated[tuple[Sizes, Sizes], BeforeValidator(margins)]
+Padding = Annotated[Literal["valid", "same"], BeforeValidator(_lower)]
+CausalPadding = Annotated[Literal["valid", "same", "causal"], BeforeValidator(_lower)]
+DataFormat = Annotated[Literal["channels_last"], BeforeValidator(_check_data_format)]
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """(before, after) of one dimension under padding="same": TensorFlow's rule, the odd one goes after."""
+    total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2
+
+
+def window_length(size: int | None, kernel: int, stride: int, padding: str, dilation: int = 1) -> int | None:
+    """How many windows fit: of one dimension, None if its size is unknown."""
+    if size is None:
+        return None
+    if padding == "valid":
+        return (size - (kernel - 1) * dilation - 1) // stride + 1
+    return -(-size // stride)
+
+
+def window_shape(
+    layer: Layer, shape: Shape, channels: int | None, kernel: Sizes, strides: Sizes, padding: str,
+    dilation: Sizes | None = None,
+) -> Shape:
+    """(batch, *windows per dimension, channels). Raises SpecError for another rank or if no window fits."""
+    rank = len(kernel)
+    names = ("steps",) if rank == 1 else ("height", "width")
+    if len(shape) != rank + 2:
+        raise SpecError(f"{type(layer).__name__} expects inputs of shape (batch, {', '.join(names)}, channels), "
+                        f"got {shape}.")
+    lengths = []
+    for name, size, k, stride, d in zip(
+        names, shape[1:-1], kernel, strides, dilation or (1,) * rank, strict=True
+    ):
+        length = window_length(size, k, stride, padding, d)
+        if length is not None and length < 1:
+            raise SpecError(f"{type(layer).__name__}: a window of {(k - 1) * d + 1} does not fit into the "
+                            f"{name} of {size}.", hint="Use padding='same', or a smaller window.")
+        lengths.append(length)
+    return (shape[0], *lengths, channels)
