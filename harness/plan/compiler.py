@@ -1,0 +1,159 @@
+"""Compiles spec + recipe + data + seed to a Plan: the passes, in order, with nothing left to choose."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from harness.errors import SpecError, did_you_mean
+from harness.plan.plan import Output, Plan, Tape, Variable
+from harness.plan.randomness import generator, layer_keys
+from harness.plan.schedule import learning_rates
+from harness.spec.losses import BinaryCrossentropy, Loss
+from harness.spec.model import ModelSpec
+from harness.spec.recipe import (
+    LossSpec,
+    LossWeights,
+    Phase,
+    ResolvedPhase,
+    loss_weights_by_output,
+    losses_by_output,
+)
+
+
+def compile_phase(
+    spec: ModelSpec, phase: ResolvedPhase, *, index: int, examples: int, seed: int, dtype: str = "float32",
+    first_iteration: int = 0, batches: np.ndarray | None = None, collect_outputs: bool = False, weighted: bool = False,
+) -> Plan:
+    """The plan of one phase.
+
+    spec: the phase's model (plan/finetune.py). examples: size of the split that is trained on.
+    batches: [steps, batch] of example indices (-1: none) instead of the recipe's shuffling.
+    """
+    try:
+        assert phase.loss is not None and phase.optimizer is not None
+        outputs = compile_outputs(spec, phase.loss, phase.loss_weights)
+        variables = compile_variables(spec, phase)
+        if not any(variable.trainable for variable in variables):
+            raise SpecError("every layer is frozen: there is nothing to train.", hint="Unfreeze a layer.")
+        tape = compile_tape(spec, phase, index, examples, seed, first_iteration, batches)
+    except SpecError as error:
+        raise error.at(f"phase {phase.name!r}") from None
+    return Plan(
+        name=phase.name, spec=spec, dtype=dtype, seed=seed, variables=variables, outputs=outputs,
+        optimizer=phase.optimizer, tape=tape, stochastic=stochastic_calls(spec), first_iteration=first_iteration,
+        collect_outputs=collect_outputs, weighted=weighted,
+    )
+
+
+def compile_outputs(spec: ModelSpec, loss: LossSpec, weights: LossWeights | None = None) -> tuple[Output, ...]:
+    """Each output with its loss and weight, and whether the loss goes back to the logits."""
+    names = spec.output_names
+    losses, factors = losses_by_output(loss, names), loss_weights_by_output(weights, names)
+    if not losses:
+        raise SpecError("no output has a loss.")
+    return tuple(
+        Output(name, reference, losses[name], factors[name], recovered_activation(spec, reference, losses[name]))
+        for name, reference in zip(names, spec.outputs, strict=True) if name in losses
+    )
+
+
+def recovered_activation(spec: ModelSpec, reference: str, loss: Loss) -> str | None:
+    """"softmax" or "sigmoid" if Keras's loss would go back to what came before the output's activation."""
+    node = next((node for node in spec.nodes if node.name == reference), None)
+    if node is None or not loss.recovers_logits:
+        return None
+    layer = spec.layers[node.layer]
+    activation = getattr(layer, "activation", None)
+    if type(layer).__name__ == "Softmax" and getattr(layer, "axis", None) in (-1, [-1], (-1,)):
+        activation = "softmax"
+    wanted = "sigmoid" if isinstance(loss, BinaryCrossentropy) else "softmax"
+    return wanted if activation == wanted else None
+
+
+def compile_variables(spec: ModelSpec, phase: ResolvedPhase) -> tuple[Variable, ...]:
+    """Every weight with what this phase does to it."""
+    optimizer = phase.optimizer
+    assert optimizer is not None
+    names = {weight.name for weight in spec.weights} | set(spec.layers)
+    for pattern in phase.learning_rate_multipliers:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise SpecError(f"learning_rate_multipliers: nothing fits {pattern!r}.", hint=did_you_mean(pattern, names))
+    return tuple(
+        Variable(
+            name=weight.name, layer=weight.layer, role=weight.role, shape=weight.shape, trainable=weight.trainable,
+            multiplier=_multiplier(weight.name, weight.layer, phase), decay=optimizer.decays(weight.name),
+            penalty=weight.regularizer.factors() if weight.regularizer and weight.trainable else (0.0, 0.0),
+        )
+        for weight in spec.weights
+    )
+
+
+def _multiplier(name: str, layer: str, phase: Phase) -> float:
+    for pattern, factor in phase.learning_rate_multipliers.items():
+        if fnmatchcase(name, pattern) or fnmatchcase(layer, pattern):
+            return factor
+    return 1.0
+
+
+def compile_tape(
+    spec: ModelSpec, phase: ResolvedPhase, index: int, examples: int, seed: int, first_iteration: int,
+    batches: np.ndarray | None,
+) -> Tape:
+    """Batches, learning rates, epochs and random keys of every step."""
+    assert phase.optimizer is not None and phase.batch_size is not None
+    if examples < 1:
+        raise SpecError("there is no example to train on.")
+    if batches is not None:
+        indices = checked_batches(batches, examples)
+        epochs = np.zeros(len(indices), np.int32)
+    else:
+        indices, epochs = shuffled_batches(phase, index, examples, seed)
+    if phase.steps is not None:
+        indices, epochs = indices[: phase.steps], epochs[: phase.steps]
+    calls = stochastic_calls(spec)
+    steps = len(indices)
+    keys = [layer_keys(seed, index, call, first_iteration, steps) for call in calls]
+    return Tape(
+        indices=indices, sizes=(indices >= 0).sum(1).astype(np.int32),
+        learning_rates=learning_rates(phase.optimizer.learning_rate, steps, first_iteration), epochs=epochs,
+        keys=np.stack(keys, 1) if keys else np.zeros((steps, 0, 2), np.int32),
+    )
+
+
+def shuffled_batches(phase: ResolvedPhase, index: int, examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(int32 [steps, batch], int32 [steps]): a new order for every epoch, the last batch partial or dropped."""
+    batch = phase.batch_size
+    assert batch is not None
+    steps = examples // batch if phase.drop_last else -(-examples // batch)
+    if steps == 0:
+        raise SpecError(f"drop_last leaves nothing: {examples} examples do not fill a batch of {batch}.",
+                        hint="Choose a smaller batch_size.")
+    indices = np.full((phase.epochs, steps * batch), -1, np.int32)
+    for epoch in range(phase.epochs):
+        order = np.arange(examples, dtype=np.int32)
+        if phase.shuffle:
+            order = generator(seed, "order", index, epoch).permutation(order)
+        used = min(examples, steps * batch)
+        indices[epoch, :used] = order[:used]
+    return (indices.reshape(phase.epochs * steps, batch),
+            np.repeat(np.arange(phase.epochs, dtype=np.int32), steps))
+
+
+def checked_batches(batches: np.ndarray, examples: int) -> np.ndarray:
+    """The user's own index matrix. Raises SpecError on a wrong shape or an index beyond the data."""
+    batches = np.asarray(batches)
+    if batches.ndim != 2 or not np.issubdtype(batches.dtype, np.integer) or batches.size == 0:
+        raise SpecError(f"batches is an integer matrix [steps, batch], got {batches.dtype} {batches.shape}.")
+    if batches.max() >= examples or batches.min() < -1 or (batches[:, 0] < 0).any():
+        raise SpecError(f"batches holds indices 0 to {examples - 1} (-1 beyond the end of a partial batch), got "
+                        f"{batches.min()} to {batches.max()}.")
+    if (np.diff((batches < 0).astype(int), axis=1) < 0).any():
+        raise SpecError("in a row of batches, -1 may only stand at the end.")
+    return np.asarray(batches, np.int32)
+
+
+def stochastic_calls(spec: ModelSpec) -> tuple[str, ...]:
+    """The calls that draw random numbers, in the model's order."""
+    return tuple(node.name for node in spec.nodes if spec.layers[node.layer].stochastic)
