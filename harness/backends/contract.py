@@ -1,0 +1,105 @@
+"""The whole boundary between the harness and a framework: Backend and Session.
+
+Arrays cross it as NumPy in Keras's layout (channels last) under canonical names ("hidden/kernel"). A
+backend plays the plan; it does not time, schedule, count or log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from harness.plan.binding import Arrays
+from harness.plan.plan import Plan
+from harness.spec.execution import Execution
+from harness.spec.model import ModelSpec
+
+Weights = dict[str, np.ndarray]
+
+
+@dataclass
+class State:
+    """What a training leaves behind, in canonical form: both frameworks read either's.
+
+    weights: canonical name -> array in Keras's layout. slots: optimizer slot -> variable name -> array.
+    iterations: updates made so far, as `optimizer.iterations` of Keras counts them.
+    """
+
+    weights: Weights
+    slots: dict[str, Weights] = field(default_factory=dict)
+    iterations: int = 0
+
+
+@dataclass
+class Played:
+    """What steps [start, stop) gave: losses [steps], before each step's update, regularisation included;
+    outputs: per output the training-mode predictions of every example, in the tape's order, or None."""
+
+    losses: np.ndarray
+    outputs: tuple[np.ndarray, ...] | None
+
+
+class Session(Protocol):
+    """One phase of one training, on one device."""
+
+    model: Any
+
+    def train(self, start: int, stop: int) -> None:
+        """Plays the steps [start, stop) of the tape in as few calls into the framework as possible; nothing
+        is read back. `train(t, t + 1)` is lock-step."""
+
+    def wait(self) -> None:
+        """The device barrier: returns when all that was asked for is done."""
+
+    def collect(self) -> Played:
+        """The losses (and outputs) of all steps played since the last call."""
+
+    def evaluate(self, arrays: Arrays, batch_size: int) -> tuple[float, tuple[np.ndarray, ...]]:
+        """(mean loss with regularisation, outputs) in inference mode."""
+
+    def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
+        """The outputs in inference mode."""
+
+    def state(self) -> State:
+        """Weights, optimizer slots and iterations, in canonical form."""
+
+    def load(self, state: State) -> None:
+        """The inverse of `state`; slots may be empty (a fresh optimizer)."""
+
+    def peak_bytes(self) -> int | None:
+        """Peak of the framework's allocator, None where it has no counter (CPU)."""
+
+    def program(self) -> str:
+        """What was really run, in words: "XLA loop", "eager, fused Adam"."""
+
+    def close(self) -> None:
+        """Frees the device."""
+
+
+class Backend(Protocol):
+    """A framework. Each module harness/backends/<name>/__init__.py has these functions."""
+
+    name: str
+
+    def versions(self) -> dict[str, str]: ...
+
+    def configure(self, execution: Execution) -> dict[str, Any]:
+        """Sets threads, precision and determinism for this process, and returns what was read back."""
+
+    def problems(self, plan: Plan) -> list[str]:
+        """In plain sentences, what of this plan the backend cannot do."""
+
+    def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
+        """The native model with stock layers: a keras.Model or a torch.nn.Module."""
+
+    def weights_of(self, model: Any) -> Weights:
+        """The canonical weights of a model that `build` or a session made."""
+
+    def set_weights(self, model: Any, weights: Weights) -> None:
+        """Loads canonical weights into such a model."""
+
+    def open(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> Session:
+        """A session that stands before the plan's first step."""

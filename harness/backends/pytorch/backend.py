@@ -1,0 +1,48 @@
+"""The PyTorch side of the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.backends.contract import Session, State, Weights
+from harness.backends.pytorch import model, runtime, session
+from harness.backends.pytorch.layers import BUILDERS
+from harness.plan.binding import Arrays
+from harness.plan.plan import Plan
+from harness.spec.execution import Execution
+from harness.spec.model import ModelSpec
+
+
+class PyTorch:
+    """See backends/contract.py."""
+
+    name = "pytorch"
+
+    def versions(self) -> dict[str, str]:
+        return runtime.versions()
+
+    def configure(self, execution: Execution) -> dict[str, Any]:
+        return runtime.configure(execution)
+
+    def problems(self, plan: Plan) -> list[str]:
+        kinds = {type(layer) for layer in plan.spec.layers.values()}
+        return [f"PyTorch has no {kind.__name__} layer." for kind in kinds if kind not in BUILDERS]
+
+    def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
+        return model.build_network(spec, weights, dtype)
+
+    def weights_of(self, built: Any) -> Weights:
+        return dict(built.get_weights())
+
+    def set_weights(self, built: Any, weights: Weights) -> None:
+        built.set_weights(weights)
+
+    def open(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> Session:
+        if execution.tier == "idiomatic":
+            from harness.backends.pytorch.idiomatic import IdiomaticSession
+
+            return IdiomaticSession(plan, state, data, execution)
+        return session.Session(plan, state, data, execution)
+
+
+BACKEND = PyTorch()

@@ -1,0 +1,111 @@
+"""Activation layers in PyTorch (semantics ledger, table 4)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from harness.backends.pytorch.activations import r32
+from harness.backends.pytorch.weights import same
+from harness.spec.layers import activation as spec
+from harness.spec.layers.base import Shape
+
+
+class ReLU(nn.Module):
+    """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold."""
+
+    def __init__(self, max_value: float | None, negative_slope: float, threshold: float) -> None:
+        super().__init__()
+        self.max_value = None if max_value is None else r32(max_value)
+        self.negative_slope = negative_slope
+        self.threshold = threshold
+
+    def extra_repr(self) -> str:
+        return f"max_value={self.max_value}, negative_slope={self.negative_slope}, threshold={self.threshold}"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.threshold == 0:
+            if self.max_value is None:
+                return F.leaky_relu(x, r32(self.negative_slope)) if self.negative_slope else torch.relu(x)
+            # At the ceiling relu6's gradient is 0 and that of every other ceiling 1.
+            y = F.relu6(x) if self.max_value == 6 else torch.relu(x).clamp(0.0, self.max_value)
+        else:
+            y = torch.where(x > r32(self.threshold), x, torch.zeros_like(x))
+            y = y if self.max_value is None else y.clamp(0.0, self.max_value)
+        # In the slope's part Keras's threshold is not rounded to float32.
+        return y - self.negative_slope * torch.relu(self.threshold - x) if self.negative_slope else y
+
+
+class PReLU(nn.Module):
+    """relu(x) - alpha * relu(-x); alpha has the input's shape without the batch, 1 along shared axes."""
+
+    keras_weights = {"alpha": same("alpha")}
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(shape))
+
+    def extra_repr(self) -> str:
+        return f"{tuple(self.alpha.shape)}"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x) - self.alpha * torch.relu(-x)
+
+
+class Softmax(nn.Module):
+    """Softmax along one axis, or jointly along several; masked places get 0."""
+
+    def __init__(self, axis: int | tuple[int, ...]) -> None:
+        super().__init__()
+        self.axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}"
+
+    def pre_activation(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    def forward(
+        self, x: torch.Tensor, mask: torch.Tensor | None = None, *, masks: tuple[torch.Tensor | None, ...] = (None,)
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        mask = masks[0] if mask is None else mask
+        if mask is None:
+            return self._softmax(x), masks[0]
+        keep = mask if mask.dtype == torch.bool else mask > 0.5
+        y = self._softmax(torch.where(keep, x, torch.full_like(x, -3e4 if x.dtype == torch.float16 else -1e9)))
+        return torch.where(keep, y, torch.zeros_like(y)), masks[0]
+
+    def _softmax(self, x: torch.Tensor) -> torch.Tensor:
+        if isinstance(self.axis, int):
+            return torch.softmax(x, self.axis)
+        return torch.exp(x - torch.logsumexp(x, self.axis, keepdim=True))
+
+
+def build_relu(layer: spec.ReLU, *shapes: Shape) -> nn.Module:
+    return ReLU(layer.max_value, layer.negative_slope, layer.threshold)
+
+
+def build_leaky_relu(layer: spec.LeakyReLU, *shapes: Shape) -> nn.Module:
+    return nn.LeakyReLU(r32(layer.negative_slope))
+
+
+def build_elu(layer: spec.ELU, *shapes: Shape) -> nn.Module:
+    return nn.ELU(layer.alpha)
+
+
+def build_prelu(layer: spec.PReLU, *shapes: Shape) -> nn.Module:
+    return PReLU(layer.weights(*shapes)[0].shape)
+
+
+def build_softmax(layer: spec.Softmax, *shapes: Shape) -> nn.Module:
+    return Softmax(layer.axis)
+
+
+BUILDERS = {
+    spec.ReLU: build_relu,
+    spec.LeakyReLU: build_leaky_relu,
+    spec.ELU: build_elu,
+    spec.PReLU: build_prelu,
+    spec.Softmax: build_softmax,
+}

@@ -1,0 +1,139 @@
+"""Merging layers in PyTorch (keras/src/layers/merging).
+
+Masks follow base_merge.py: a step of a merge is masked where it is masked in every input, and there is a mask
+only if every input has one; Multiply, Maximum and Minimum leave masked steps out (multiply.py, base_merge.py).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import nn
+
+from harness.spec.layers import merging as spec
+from harness.spec.layers.base import Shape
+
+Masks = tuple[torch.Tensor | None, ...]
+
+
+def same_rank(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    """Tensors of fewer dimensions get new axes at position 1, as in base_merge.py."""
+    rank = max(tensor.dim() for tensor in tensors)
+    return [tensor.reshape(tensor.shape[0], *(1,) * (rank - tensor.dim()), *tensor.shape[1:]) for tensor in tensors]
+
+
+def joint_mask(masks: Masks) -> torch.Tensor | None:
+    present = [mask for mask in masks if mask is not None]
+    if len(present) < len(masks):
+        return None
+    return functools.reduce(torch.logical_or, present)
+
+
+def maximum(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The larger one. Equal values: the gradient goes to the first, as in TensorFlow (torch.maximum halves it)."""
+    return torch.where(a >= b, a, b)
+
+
+def minimum(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The smaller one, with the same rule."""
+    return torch.where(a <= b, a, b)
+
+
+class Merge(nn.Module):
+    """Elementwise merge whose inputs' masks play no part in the values: "add", "subtract" or "average"."""
+
+    def __init__(self, operation: str) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def extra_repr(self) -> str:
+        return self.operation
+
+    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
+        tensors = same_rank(inputs)
+        if self.operation == "subtract":
+            return tensors[0] - tensors[1], joint_mask(masks)
+        total = functools.reduce(torch.add, tensors)
+        return (total / len(tensors) if self.operation == "average" else total), joint_mask(masks)
+
+
+class Multiply(nn.Module):
+    """The product; a masked step counts as 1, and gives 0 where it is masked in every input (multiply.py)."""
+
+    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
+        joint = joint_mask(masks)
+        factors = [x if mask is None else torch.where(mask.unsqueeze(-1), x, torch.ones_like(x))
+                   for x, mask in zip(same_rank(inputs), masks, strict=True)]
+        output = functools.reduce(torch.mul, factors)
+        if joint is not None:
+            output = torch.where(joint.unsqueeze(-1), output, torch.zeros_like(output))
+        return output, joint
+
+
+class Extreme(nn.Module):
+    """Maximum or Minimum; a masked step does not compete (base_merge.py: _apply_merge_op_and_or_mask)."""
+
+    def __init__(self, largest: bool) -> None:
+        super().__init__()
+        self.operation = maximum if largest else minimum
+
+    def extra_repr(self) -> str:
+        return self.operation.__name__
+
+    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
+        tensors = same_rank(inputs)
+        output, joint = tensors[0], masks[0]
+        for x, mask in zip(tensors[1:], masks[1:], strict=True):
+            if mask is not None:
+                x = torch.where(mask.unsqueeze(-1), x, output)
+            if joint is not None:
+                output = torch.where(joint.unsqueeze(-1), output, x)
+            joint = joint | mask if joint is not None and mask is not None else None
+            output = self.operation(output, x)
+        return output, joint
+
+
+class Concatenate(nn.Module):
+    """torch.cat along Keras's axis."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
+        output = torch.cat(inputs, self.axis)
+        if all(mask is None for mask in masks):
+            return output, None
+        # concatenate.py: a missing mask is all True; a step is masked if all its features are.
+        full = [torch.ones_like(x, dtype=torch.bool) if mask is None
+                else mask.unsqueeze(-1).expand_as(x) if mask.dim() < x.dim() else mask
+                for x, mask in zip(inputs, masks, strict=True)]
+        return output, torch.cat(full, self.axis).any(-1)
+
+
+def _build_merge(operation: str, layer: object, *shapes: Shape) -> nn.Module:
+    return Merge(operation)
+
+
+def _build_extreme(largest: bool, layer: object, *shapes: Shape) -> nn.Module:
+    return Extreme(largest)
+
+
+def build_multiply(layer: spec.Multiply, *shapes: Shape) -> nn.Module:
+    return Multiply()
+
+
+def build_concatenate(layer: spec.Concatenate, *shapes: Shape) -> nn.Module:
+    return Concatenate(layer.axis % len(shapes[0]))
+
+
+BUILDERS = {
+    spec.Add: functools.partial(_build_merge, "add"),
+    spec.Subtract: functools.partial(_build_merge, "subtract"),
+    spec.Multiply: build_multiply,
+    spec.Average: functools.partial(_build_merge, "average"),
+    spec.Maximum: functools.partial(_build_extreme, True),
+    spec.Minimum: functools.partial(_build_extreme, False),
+    spec.Concatenate: build_concatenate,
+}

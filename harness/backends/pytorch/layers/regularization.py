@@ -1,0 +1,77 @@
+"""Dropout and noise in PyTorch: from the tape when a key is set, else from torch's own generator.
+
+Masks are laid out in Keras's order (channels last), which is the order of the tensors here.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from harness.backends.pytorch.randomness import Keyed, keep_mask
+from harness.spec.layers import regularization as spec
+from harness.spec.layers.base import Shape
+
+
+class Dropout(Keyed):
+    """Inverted dropout; noise_shape as in Keras (None: the input's size), None for elementwise."""
+
+    def __init__(self, rate: float, noise_shape: tuple[int | None, ...] | None) -> None:
+        super().__init__()
+        self.rate = rate
+        self.noise_shape = noise_shape
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}, noise_shape={self.noise_shape}"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        if self.rate == 1:
+            return torch.zeros_like(x)
+        shape = tuple(x.shape)
+        if self.noise_shape is not None:
+            shape = tuple(size if wanted is None else wanted
+                          for size, wanted in zip(shape, self.noise_shape, strict=True))
+        if self.key is not None:
+            keep = keep_mask(self.key, shape, self.rate)
+        elif self.noise_shape is None:
+            return F.dropout(x, self.rate, True)
+        else:
+            keep = torch.rand(shape, device=x.device) >= self.rate
+        return torch.where(keep, x * (1.0 / (1.0 - self.rate)), torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+class GaussianNoise(Keyed):
+    """x + stddev * standard normal noise."""
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.stddev == 0:
+            return x
+        noise = torch.randn_like(x) if self.key is None else self.normal(tuple(x.shape))
+        return x + self.stddev * noise
+
+
+def build_dropout(layer: spec.Dropout, *shapes: Shape) -> nn.Module:
+    return Dropout(layer.rate, layer.noise_shape)
+
+
+def build_spatial_dropout(layer: spec.SpatialDropout1D, *shapes: Shape) -> nn.Module:
+    return Dropout(layer.rate, (None, *(1,) * (layer.rank - 2), None))
+
+
+def build_gaussian_noise(layer: spec.GaussianNoise, *shapes: Shape) -> nn.Module:
+    return GaussianNoise(layer.stddev)
+
+
+BUILDERS = {
+    spec.Dropout: build_dropout,
+    spec.SpatialDropout1D: build_spatial_dropout,
+    spec.SpatialDropout2D: build_spatial_dropout,
+    spec.GaussianNoise: build_gaussian_noise,
+}

@@ -1,0 +1,167 @@
+"""Reshaping layers in PyTorch. Tensors are in Keras's layout, so these are Keras's own index orders."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from harness.plan import interpolation
+from harness.spec.layers import reshaping as spec
+from harness.spec.layers.base import Shape
+
+
+class Reshape(nn.Module):
+    """(batch, ...) to (batch, *target_shape)."""
+
+    def __init__(self, target_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.target_shape = target_shape
+
+    def extra_repr(self) -> str:
+        return f"target_shape={self.target_shape}"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(x.shape[0], *self.target_shape)
+
+
+class Permute(nn.Module):
+    """Reorders the axes; dims counts from 1, the batch stays first."""
+
+    def __init__(self, dims: tuple[int, ...]) -> None:
+        super().__init__()
+        self.dims = (0, *dims)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.permute(self.dims)
+
+
+class RepeatVector(nn.Module):
+    """(batch, features) to (batch, n, features)."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n = n
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unsqueeze(1).expand(-1, self.n, -1)
+
+
+class Margin(nn.Module):
+    """Zeros around (positive) or cuts from (negative) the dimensions between batch and channels: F.pad does both."""
+
+    def __init__(self, margins: tuple[tuple[int, ...], ...], sign: int) -> None:
+        super().__init__()
+        # F.pad counts from the last dimension, the channels, which stay as they are.
+        self.pad = (0, 0, *(sign * number for pair in reversed(margins) for number in pair))
+
+    def extra_repr(self) -> str:
+        return f"{self.pad}"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.pad(x, self.pad)
+
+
+class UpSampling1D(nn.Module):
+    """Every step `size` times."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.repeat_interleave(self.size, 1)
+
+
+class UpSampling2D(nn.Module):
+    """F.interpolate by whole factors: "nearest" or "bilinear" (NHWC in and out, NCHW within)."""
+
+    def __init__(self, size: tuple[int, ...], mode: str) -> None:
+        super().__init__()
+        self.size = size
+        self.mode = mode
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, {self.mode}"
+
+    def forward(self, x_NHWC: torch.Tensor) -> torch.Tensor:
+        x_NCHW = x_NHWC.permute(0, 3, 1, 2)
+        size = [x_NHWC.shape[1] * self.size[0], x_NHWC.shape[2] * self.size[1]]
+        corners = None if self.mode == "nearest" else False
+        return F.interpolate(x_NCHW, size, mode=self.mode, align_corners=corners).permute(0, 2, 3, 1)
+
+
+class BicubicUpSampling2D(nn.Module):
+    """TensorFlow's bicubic kernel as a matrix per axis: F.interpolate has another kernel and other borders."""
+
+    rows: torch.Tensor
+    columns: torch.Tensor
+
+    def __init__(self, size: tuple[int, ...], height: int, width: int) -> None:
+        super().__init__()
+        for name, length, factor in (("rows", height, size[0]), ("columns", width, size[1])):
+            values = interpolation.matrix("bicubic", length, factor)
+            # Not part of the state: any dtype can be reached from float64.
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+
+    def forward(self, x_NHWC: torch.Tensor) -> torch.Tensor:
+        rows, columns = self.rows.to(x_NHWC.dtype), self.columns.to(x_NHWC.dtype)
+        return torch.einsum("ih,nhwc,jw->nijc", rows, x_NHWC, columns)
+
+
+def build_flatten(layer: spec.Flatten, *shapes: Shape) -> nn.Module:
+    return nn.Flatten()
+
+
+def build_reshape(layer: spec.Reshape, *shapes: Shape) -> nn.Module:
+    return Reshape(layer.target_shape)
+
+
+def build_permute(layer: spec.Permute, *shapes: Shape) -> nn.Module:
+    return Permute(layer.dims)
+
+
+def build_repeat_vector(layer: spec.RepeatVector, *shapes: Shape) -> nn.Module:
+    return RepeatVector(layer.n)
+
+
+def build_zero_padding1d(layer: spec.ZeroPadding1D, *shapes: Shape) -> nn.Module:
+    return Margin((layer.padding,), 1)
+
+
+def build_zero_padding2d(layer: spec.ZeroPadding2D, *shapes: Shape) -> nn.Module:
+    return Margin(layer.padding, 1)
+
+
+def build_cropping1d(layer: spec.Cropping1D, *shapes: Shape) -> nn.Module:
+    return Margin((layer.cropping,), -1)
+
+
+def build_cropping2d(layer: spec.Cropping2D, *shapes: Shape) -> nn.Module:
+    return Margin(layer.cropping, -1)
+
+
+def build_up_sampling1d(layer: spec.UpSampling1D, *shapes: Shape) -> nn.Module:
+    return UpSampling1D(layer.size)
+
+
+def build_up_sampling2d(layer: spec.UpSampling2D, *shapes: Shape) -> nn.Module:
+    if layer.interpolation == "bicubic":
+        _, height, width, _ = shapes[0]
+        assert height is not None and width is not None  # the spec refused it otherwise
+        return BicubicUpSampling2D(layer.size, height, width)
+    return UpSampling2D(layer.size, layer.interpolation)
+
+
+BUILDERS = {
+    spec.Flatten: build_flatten,
+    spec.Reshape: build_reshape,
+    spec.Permute: build_permute,
+    spec.RepeatVector: build_repeat_vector,
+    spec.ZeroPadding1D: build_zero_padding1d,
+    spec.ZeroPadding2D: build_zero_padding2d,
+    spec.Cropping1D: build_cropping1d,
+    spec.Cropping2D: build_cropping2d,
+    spec.UpSampling1D: build_up_sampling1d,
+    spec.UpSampling2D: build_up_sampling2d,
+}

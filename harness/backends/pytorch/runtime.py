@@ -1,0 +1,54 @@
+"""The process-wide switches of PyTorch: device, threads, precision, determinism; set, then read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from harness.errors import SpecError
+from harness.spec.execution import Execution
+
+
+def device_of(execution: Execution) -> torch.device:
+    """The device that the execution asks for. Raises SpecError if there is none."""
+    if execution.device == "gpu" and not torch.cuda.is_available():
+        raise SpecError("execution.device is 'gpu', but PyTorch sees no GPU.", hint="Use device: cpu or auto.")
+    return torch.device("cuda" if execution.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def configure(execution: Execution) -> dict[str, Any]:
+    """Sets what the execution asks for and returns what PyTorch says it is."""
+    device = device_of(execution)
+    if execution.threads:
+        torch.set_num_threads(execution.threads)
+        try:
+            torch.set_num_interop_threads(execution.threads)
+        except RuntimeError:
+            pass  # can be set once per process only; read back below
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if execution.deterministic and device.type == "cuda":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+    return {
+        "device": "gpu" if device.type == "cuda" else "cpu",
+        "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()},
+        "precision": {"matmul_tf32": bool(torch.backends.cuda.matmul.allow_tf32),
+                      "convolution_tf32": bool(torch.backends.cudnn.allow_tf32)},
+    }
+
+
+def versions() -> dict[str, str]:
+    return {"torch": torch.__version__}
+
+
+def wait(device: torch.device) -> None:
+    """Returns when the device is idle."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Peak of the GPU allocator; None on a CPU, where PyTorch keeps no count."""
+    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else None

@@ -1,0 +1,190 @@
+"""Plays a plan in PyTorch: data resident on the device, gathered by index, no host synchronisation inside
+the loop over steps, the optimizer's fused kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from harness.backends.contract import Played, State
+from harness.backends.pytorch import runtime
+from harness.backends.pytorch.activations import ACTIVATIONS, r32
+from harness.backends.pytorch.losses import loss_function
+from harness.backends.pytorch.model import DTYPES, Network, build_network
+from harness.backends.pytorch.optimizers import OptimizedVariable, build_optimizer
+from harness.backends.pytorch.weights import weight_maps
+from harness.plan.binding import Arrays
+from harness.plan.plan import Plan, Variable
+from harness.spec.execution import Execution
+
+
+class Session:
+    """One phase: see backends/contract.py."""
+
+    def __init__(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> None:
+        self.plan = plan
+        self.device = runtime.device_of(execution)
+        self.dtype = DTYPES[plan.dtype]
+        self.model = build_network(plan.spec, state.weights, plan.dtype).to(self.device)
+        self.keys = (
+            self.model.use_tape(plan.stochastic, self.device, self.dtype)
+            if execution.uses_tape and plan.stochastic else None
+        )
+        self.tape_keys = torch.from_numpy(plan.tape.keys).to(self.device)
+        self.variables = [_optimized(self.model, variable) for variable in plan.trainable]
+        fused = execution.tier == "tuned"
+        self.optimizer = build_optimizer(plan.optimizer, self.variables, plan.dtype, fused=fused)
+        self.objective = Objective(plan, self.model)
+        self.loss = torch.compile(self.objective) if execution.compile == "inductor" else self.objective
+        self.x = [torch.from_numpy(data.x[item.name]).to(self.device) for item in plan.spec.inputs]
+        self.y = [torch.from_numpy(data.y[output.name]).to(self.device) for output in plan.outputs]
+        self.w = None if data.sample_weight is None else torch.from_numpy(data.sample_weight).to(self.device)
+        self.indices = torch.from_numpy(plan.tape.indices).to(self.device)
+        self.kept_losses: list[torch.Tensor] = []
+        self.kept_outputs: list[tuple[torch.Tensor, ...]] = []
+        self.compiled = execution.compile == "inductor"
+        self.fused = fused
+        self.load(state)
+
+    # -- training
+
+    def train(self, start: int, stop: int) -> None:
+        self.model.train()
+        rates = self.plan.tape.learning_rates
+        for begin, end, size in self.plan.tape.runs(start, stop):
+            for step, rows in enumerate(self.indices[begin:end, :size].unbind(), begin):
+                self._step(step, rows, float(rates[step]))
+
+    def _step(self, step: int, rows: torch.Tensor, learning_rate: float) -> None:
+        if self.keys is not None:
+            self.keys.copy_(self.tape_keys[step])
+        self.optimizer.zero_grad()
+        x = [values.index_select(0, rows) for values in self.x]
+        y = [values.index_select(0, rows) for values in self.y]
+        weights = None if self.w is None else self.w.index_select(0, rows)
+        loss, outputs = self.loss(x, y, weights)
+        loss.backward()
+        self.optimizer.step(learning_rate)
+        self.kept_losses.append(loss.detach())
+        if self.plan.collect_outputs:
+            self.kept_outputs.append(self.objective.activated(outputs))
+
+    def wait(self) -> None:
+        runtime.wait(self.device)
+
+    def collect(self) -> Played:
+        losses = torch.stack(self.kept_losses).double().cpu().numpy() if self.kept_losses else np.zeros(0)
+        outputs = None
+        if self.kept_outputs:
+            outputs = tuple(torch.cat(column).cpu().numpy() for column in zip(*self.kept_outputs, strict=True))
+        self.kept_losses, self.kept_outputs = [], []
+        return Played(losses, outputs)
+
+    # -- inference
+
+    @torch.no_grad()
+    def evaluate(self, arrays: Arrays, batch_size: int) -> tuple[float, tuple[np.ndarray, ...]]:
+        self.model.eval()
+        total, kept = 0.0, []
+        for begin in range(0, len(arrays), batch_size):
+            part = slice(begin, begin + batch_size)
+            x = [self._tensor(arrays.x[item.name][part]) for item in self.plan.spec.inputs]
+            y = [self._tensor(arrays.y[output.name][part]) for output in self.plan.outputs]
+            weights = None if arrays.sample_weight is None else self._tensor(arrays.sample_weight[part])
+            loss, outputs = self.objective(x, y, weights)
+            total += float(loss) * len(x[0])
+            kept.append(self.objective.activated(outputs))
+        return total / len(arrays), tuple(torch.cat(column).cpu().numpy() for column in zip(*kept, strict=True))
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
+        return predict(self.model, x, batch_size)
+
+    # -- state
+
+    def state(self) -> State:
+        return State(self.model.get_weights(), self.optimizer.slots(), self.optimizer.iterations)
+
+    def load(self, state: State) -> None:
+        self.model.set_weights(state.weights)
+        self.optimizer.load(state.slots, state.iterations)
+
+    def peak_bytes(self) -> int | None:
+        return runtime.peak_bytes(self.device)
+
+    def program(self) -> str:
+        forward = "forward and loss compiled by Inductor" if self.compiled else "eager"
+        return f"{forward}, {'fused' if self.fused else 'for-each'} optimizer, data on the device"
+
+    def close(self) -> None:
+        self.kept_losses.clear()
+        self.kept_outputs.clear()
+
+
+class Objective:
+    """(inputs, targets, sample weights) -> (total loss with regularisation, outputs of the outputs with a loss).
+
+    Where Keras's loss goes back to the logits, the outputs are those logits; `activated` gives predictions.
+    """
+
+    def __init__(self, plan: Plan, network: Network) -> None:
+        self.network = network
+        self.recovered = frozenset(plan.recovered)
+        self.positions = [plan.spec.outputs.index(output.node) for output in plan.outputs]
+        self.terms = [(loss_function(output.loss), output.weight, output.recovered) for output in plan.outputs]
+        self.penalties = [
+            (parameter, r32(l1), r32(l2))
+            for variable in plan.trainable if any(variable.penalty)
+            for _, parameter in network.parameters_of(variable.layer, variable.role)
+            for l1, l2 in [variable.penalty]
+        ]
+
+    def __call__(
+        self, x: list[torch.Tensor], y: list[torch.Tensor], weights: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        outputs, masks = self.network.run(x, self.recovered)
+        total: torch.Tensor | None = None
+        for (function, factor, recovered), position, target in zip(self.terms, self.positions, y, strict=True):
+            value = function(target, outputs[position], sample_weight=weights, mask=masks[position],
+                             logits=recovered is not None)
+            value = value if factor == 1.0 else value * factor
+            total = value if total is None else total + value
+        assert total is not None
+        for parameter, l1, l2 in self.penalties:
+            if l1:
+                total = total + l1 * parameter.abs().sum()
+            if l2:
+                total = total + l2 * parameter.square().sum()
+        return total, tuple(outputs[position] for position in self.positions)
+
+    def activated(self, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        """Predictions from what the loss was computed from."""
+        return tuple(
+            ACTIVATIONS[recovered](output.detach()) if recovered else output.detach()
+            for output, (_, _, recovered) in zip(outputs, self.terms, strict=True)
+        )
+
+
+@torch.no_grad()
+def predict(network: Network, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
+    """The outputs in inference mode, batch by batch."""
+    network.eval()
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    parts = []
+    for begin in range(0, len(next(iter(x.values()))), batch_size):
+        feeds = [torch.from_numpy(np.ascontiguousarray(x[name][begin : begin + batch_size])).to(device)
+                 for name in network.input_names]
+        result = network(*feeds)
+        parts.append([item.cpu().numpy() for item in (result if isinstance(result, tuple) else (result,))])
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _optimized(network: Network, variable: Variable) -> OptimizedVariable:
+    weight_map = weight_maps(network.layer(variable.layer))[variable.role]
+    parameters = tuple(parameter for _, parameter in network.parameters_of(variable.layer, variable.role))
+    return OptimizedVariable(variable.name, parameters, variable.multiplier, variable.decay,
+                             weight_map.to_keras, weight_map.to_torch)

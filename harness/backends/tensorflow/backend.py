@@ -1,0 +1,49 @@
+"""The TensorFlow side of the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from harness.backends.contract import Session, State, Weights
+from harness.backends.tensorflow import model, runtime, session
+from harness.plan.binding import Arrays
+from harness.plan.plan import Plan
+from harness.spec.execution import Execution
+from harness.spec.model import ModelSpec
+
+
+class TensorFlow:
+    """See backends/contract.py."""
+
+    name = "tensorflow"
+
+    def versions(self) -> dict[str, str]:
+        return runtime.versions()
+
+    def configure(self, execution: Execution) -> dict[str, Any]:
+        return runtime.configure(execution)
+
+    def problems(self, plan: Plan) -> list[str]:
+        kinds = {type(layer).__name__ for layer in plan.spec.layers.values()}
+        return [f"Keras has no {kind} layer." for kind in kinds if not hasattr(keras.layers, kind)]
+
+    def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
+        return model.build_model(spec, weights, dtype)
+
+    def weights_of(self, built: Any) -> Weights:
+        return model.get_weights(built)
+
+    def set_weights(self, built: Any, weights: Weights) -> None:
+        model.set_weights(built, weights)
+
+    def open(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> Session:
+        if execution.tier == "idiomatic":
+            from harness.backends.tensorflow.idiomatic import IdiomaticSession
+
+            return IdiomaticSession(plan, state, data, execution)
+        return session.Session(plan, state, data, execution)
+
+
+BACKEND = TensorFlow()

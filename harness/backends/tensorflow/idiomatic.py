@@ -1,0 +1,82 @@
+"""The idiomatic tier in TensorFlow: `compile` and `fit`, as Keras's own tutorials do.
+
+The batches are the tape's, in the tape's order (`shuffle=False` on arrays laid out beforehand), and the
+learning rates are the tape's. `fit` reports a running mean; the loss of each step is taken back out of it
+in float64, so that it carries that mean's rounding.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from harness.backends.contract import Played
+from harness.backends.tensorflow.session import Session
+from harness.errors import SpecError
+from harness.plan.binding import Arrays
+
+
+class StepLosses(keras.callbacks.Callback):
+    """Sets the rate of every step, and takes the step's loss out of fit's running mean."""
+
+    def __init__(self, sizes: np.ndarray, learning_rates: np.ndarray) -> None:
+        super().__init__()
+        self.sizes, self.learning_rates = sizes, learning_rates
+        self.losses: list[float] = []
+        self.total, self.count = 0.0, 0
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.model.optimizer.learning_rate = self.learning_rates[batch]
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        assert logs is not None
+        size = int(self.sizes[batch])
+        total = logs["loss"] * (self.count + size)
+        self.losses.append((total - self.total) / size)
+        self.total, self.count = total, self.count + size
+
+
+class IdiomaticSession(Session):
+    """The same plan through model.fit."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.source: Arrays = args[2]  # type: ignore[assignment]
+        self.fit_losses: list[float] = []
+        if any(factor != 1 for factor in self.multipliers):
+            raise SpecError("model.fit has no learning-rate multipliers.", where=f"phase {self.plan.name!r}",
+                            hint="Use execution.tier: tuned.")
+        compiled = self.execution.compile
+        self.model.compile(
+            optimizer=self.optimizer,
+            loss=[self._loss_of(position) for position in range(len(self.model.outputs))],
+            loss_weights=[self._factor_of(position) for position in range(len(self.model.outputs))],
+            jit_compile="auto" if compiled == "auto" else compiled == "xla",
+        )
+
+    def _loss_of(self, position: int) -> object:
+        return next((self.losses[i][0] for i, at in enumerate(self.positions) if at == position), None)
+
+    def _factor_of(self, position: int) -> float:
+        return next((self.losses[i][1] for i, at in enumerate(self.positions) if at == position), 1.0)
+
+    def train(self, start: int, stop: int) -> None:
+        tape = self.plan.tape
+        for begin, end, size in tape.runs(start, stop):
+            rows = tape.indices[begin:end, :size].reshape(-1)
+            x = [self.source.x[item.name][rows] for item in self.plan.spec.inputs]
+            y = [self.source.y[output.name][rows] for output in self.plan.outputs]
+            weights = None if self.source.sample_weight is None else self.source.sample_weight[rows]
+            steps = StepLosses(tape.sizes[begin:end], tape.learning_rates[begin:end])
+            self.model.fit(
+                x if len(x) > 1 else x[0], y if len(y) > 1 else y[0], sample_weight=weights, batch_size=size,
+                epochs=1, shuffle=False, verbose=0, callbacks=[steps],
+            )
+            self.fit_losses += steps.losses
+
+    def collect(self) -> Played:
+        losses, self.fit_losses = np.asarray(self.fit_losses), []
+        return Played(losses, None)
+
+    def program(self) -> str:
+        return "model.fit"

@@ -1,0 +1,39 @@
+"""Builders of Keras layers: stock for every spec layer, but for those that the families' tables name.
+
+KEYED: spec class -> builder of the layer whose random numbers come from the tape.
+EXACT: spec class -> builder of the layer that computes in float64 where Keras's own computes in float32 (None
+where the stock layer is exact); used in certified training in float64 only.
+NESTED: spec class -> builder of the layer whose arguments hold another layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from harness.backends.tensorflow.layers import attention, recurrent, regularization, reshaping
+from harness.backends.tensorflow.layers.stock import stock
+from harness.spec.layers.base import Layer
+
+FAMILIES = (attention, recurrent, regularization)
+
+KEYED: dict[type, Callable[..., keras.layers.Layer]] = {}
+for _family in FAMILIES:
+    KEYED.update(_family.KEYED)
+EXACT: dict[type, Callable[..., keras.layers.Layer | None]] = {**reshaping.EXACT}
+NESTED: dict[type, Callable[..., keras.layers.Layer]] = {**recurrent.NESTED}
+
+
+def build_layer(layer: Layer, keyed: bool, **common: Any) -> keras.layers.Layer:
+    """The Keras layer of a spec layer; common: name, dtype, trainable."""
+    if keyed and layer.stochastic:
+        return KEYED[type(layer)](layer, **common)
+    if keyed and common["dtype"] == "float64" and type(layer) in EXACT:
+        exact = EXACT[type(layer)](layer, **common)
+        if exact is not None:
+            return exact
+    if type(layer) in NESTED:
+        return NESTED[type(layer)](layer, **common)
+    return stock(layer, **common)

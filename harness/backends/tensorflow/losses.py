@@ -1,0 +1,35 @@
+"""Losses of the TensorFlow backend: stock keras.losses objects, whose meaning is the definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from harness.spec import losses as spec
+
+
+def loss_function(loss: spec.Loss, dtype: str = "float32") -> Callable[..., Any]:
+    """A stock Keras loss: call(y_true, y_pred, sample_weight=None) -> scalar tensor.
+
+    y_true: labels [B, ...], cast to `dtype`; y_pred: [B, ...]. The mask that Keras hung on y_pred counts, and so
+    do the logits behind a softmax or sigmoid output (keras/src/losses/loss.py; backend/tensorflow/nn.py).
+    """
+    arguments = {
+        name: getattr(loss, name) for name in type(loss).model_fields if name not in ("dtype", "axis")
+    }
+    if isinstance(loss, (spec.CategoricalCrossentropy, spec.BinaryCrossentropy)):
+        arguments["axis"] = loss.axis
+    return LOSSES[type(loss)](**arguments, dtype=dtype)
+
+
+LOSSES: dict[type[spec.Loss], Callable[..., Any]] = {
+    spec.SparseCategoricalCrossentropy: keras.losses.SparseCategoricalCrossentropy,
+    spec.CategoricalCrossentropy: keras.losses.CategoricalCrossentropy,
+    spec.BinaryCrossentropy: keras.losses.BinaryCrossentropy,
+    spec.MeanSquaredError: keras.losses.MeanSquaredError,
+    spec.MeanAbsoluteError: keras.losses.MeanAbsoluteError,
+    spec.Huber: keras.losses.Huber,
+    spec.KLDivergence: keras.losses.KLDivergence,
+}

@@ -1,0 +1,102 @@
+"""A ModelSpec as a real keras.Model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from harness.backends.tensorflow.layers import build_layer
+from harness.backends.tensorflow.layers.stock import numpy
+from harness.backends.tensorflow.randomness import Keys
+from harness.errors import SpecError
+from harness.spec.layers.base import Layer
+from harness.spec.model import ModelSpec, Reference
+
+
+def build_model(
+    spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str, keys: Keys | None = None
+) -> keras.Model:
+    """The functional model with its weights. keys: where dropout and noise come from the tape."""
+    tensors: dict[str, Any] = {
+        item.name: keras.Input(batch_shape=item.shape, dtype=_input_dtype(item.dtype, dtype), name=item.name)
+        for item in spec.inputs
+    }
+    layers: dict[str, keras.layers.Layer] = {}
+    for node in spec.nodes:
+        if node.layer not in layers:
+            layers[node.layer] = _layer(spec.layers[node.layer], node.layer, dtype, keys)
+        feeds = [tensors[reference] for reference in node.inputs]
+        arguments = {key: _resolve(value, tensors) for key, value in node.arguments.items()}
+        takes_list = not spec.layers[node.layer].call_arguments and _is_merge(layers[node.layer])
+        result = layers[node.layer](feeds, **arguments) if takes_list else layers[node.layer](*feeds, **arguments)
+        for index, tensor in enumerate(result if isinstance(result, (list, tuple)) else [result]):
+            tensors[node.name if index == 0 else f"{node.name}:{index}"] = tensor
+    model = keras.Model(
+        [tensors[item.name] for item in spec.inputs], [tensors[reference] for reference in spec.outputs],
+        name=_keras_name(spec.name),
+    )
+    model.harness_spec = spec
+    set_weights(model, weights)
+    return model
+
+
+def variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Canonical name -> Keras variable. Each layer's variables stand in Keras's own order, which the spec
+    declares; shape and name are checked, never used to find a variable."""
+    spec: ModelSpec = model.harness_spec
+    table: dict[str, keras.Variable] = {}
+    for name in spec.first_calls:
+        declared = spec.layer_weights(name)
+        built = model.get_layer(_keras_name(name)).weights
+        if len(declared) != len(built):
+            raise SpecError(f"the layer {name!r} has {len(built)} weights in Keras and {len(declared)} in the spec.")
+        for weight, variable in zip(declared, built, strict=True):
+            if tuple(variable.shape) != weight.shape or variable.path.split("/")[-1] != weight.role.split("/")[-1]:
+                raise SpecError(f"the layer {name!r}: Keras's weight {variable.path} {tuple(variable.shape)} is not "
+                                f"the spec's {weight.role} {weight.shape}.")
+            table[f"{name}/{weight.role}"] = variable
+    return table
+
+
+def get_weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """The canonical weights, copies."""
+    return {name: np.array(numpy(variable)) for name, variable in variables(model).items()}
+
+
+def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+    """Loads canonical weights."""
+    for name, variable in variables(model).items():
+        variable.assign(np.asarray(weights[name]))
+
+
+def _layer(layer: Layer, name: str, dtype: str, keys: Keys | None) -> keras.layers.Layer:
+    common: dict[str, Any] = {"name": _keras_name(name), "dtype": layer.dtype or dtype, "trainable": layer.trainable}
+    if keys is not None and layer.stochastic:
+        common["keys"] = keys
+    return build_layer(layer, keyed=keys is not None, **common)
+
+
+def _is_merge(layer: keras.layers.Layer) -> bool:
+    from keras.src.layers.merging.base_merge import Merge
+
+    return isinstance(layer, Merge)
+
+
+def _resolve(value: Any, tensors: Mapping[str, Any]) -> Any:
+    if isinstance(value, Reference):
+        return tensors[value.to]
+    if isinstance(value, (list, tuple)):
+        return [_resolve(item, tensors) for item in value]
+    return value
+
+
+def _input_dtype(wanted: str, dtype: str) -> str:
+    return dtype if wanted.startswith("float") else wanted
+
+
+def _keras_name(name: str) -> str:
+    # Keras forbids "/" in names; the canonical weight names keep it.
+    return name.replace("/", "_")

@@ -1,0 +1,234 @@
+"""Plays a plan in TensorFlow: a real keras.Model and a train step whose loop over steps runs inside the
+framework (tf.while_loop), compiled by XLA where that pays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from harness.backends.contract import Played, State
+from harness.backends.tensorflow import runtime
+from harness.backends.tensorflow.losses import loss_function
+from harness.backends.tensorflow.model import build_model, get_weights, set_weights, variables
+from harness.backends.tensorflow.optimizers import apply, build_optimizer, load_slots, slots
+from harness.backends.tensorflow.randomness import Keys
+from harness.plan.binding import Arrays
+from harness.plan.plan import Plan
+from harness.spec.execution import Execution
+
+# Around convolutions XLA on a CPU is many times slower than TensorFlow's own kernels.
+SLOW_UNDER_XLA = ("Conv", "Pooling", "UpSampling")
+
+
+class Session:
+    """One phase: see backends/contract.py."""
+
+    def __init__(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> None:
+        self.plan, self.execution = plan, execution
+        self.keys = keys_of(plan) if execution.uses_tape else None
+        self.model = build_model(plan.spec, state.weights, plan.dtype, self.keys)
+        table = variables(self.model)
+        self.trainable = [table[variable.name] for variable in plan.trainable]
+        self.multipliers = [variable.multiplier for variable in plan.trainable]
+        self.xla = _wants_xla(plan, execution)
+        # Under XLA the stock update fuses by itself; "none" is stock Keras, operation for operation.
+        self.kernels = not self.xla and execution.compile == "auto" and execution.tier == "tuned"
+        self.optimizer = build_optimizer(
+            plan.optimizer, self.trainable, plan.dtype, fused=self.kernels,
+            no_decay=[table[variable.name] for variable in plan.trainable if not variable.decay],
+        )
+        self.losses = [(loss_function(output.loss, plan.dtype), output.weight) for output in plan.outputs]
+        self.positions = [plan.spec.outputs.index(output.node) for output in plan.outputs]
+        self.data = _on_device(data, plan)
+        self.tape = _tape_on_device(plan)
+        self.kept_losses = tf.Variable(tf.zeros(len(plan.tape), plan.dtype), trainable=False)
+        self.kept_outputs: list[tf.Variable] | None = None
+        self.played = (0, 0)
+        self._loops: dict[int, Any] = {}
+        self._evaluations: dict[int, Any] = {}
+        self.load(state)
+
+    # -- training
+
+    def train(self, start: int, stop: int) -> None:
+        if self.plan.collect_outputs and self.kept_outputs is None:
+            self._reserve_outputs()
+        first = self.played[0] if self.played[1] == start and self.played[0] < start else start
+        for begin, end, size in self.plan.tape.runs(start, stop):
+            self._loop(size)(tf.constant(begin), tf.constant(end), tf.constant(first))
+        self.played = (first, stop)
+
+    def _reserve_outputs(self) -> None:
+        longest = max(end - begin for begin, end in self.plan.tape.epoch_bounds())
+        rows = longest * self.plan.tape.indices.shape[1]
+        self.kept_outputs = [
+            tf.Variable(tf.zeros((rows, *self.model.outputs[position].shape[1:]), self.plan.dtype), trainable=False)
+            for position in self.positions
+        ]
+
+    def _loop(self, size: int) -> Any:
+        """The compiled loop over steps of one batch size: (start, stop, first collected step)."""
+        if size in self._loops:
+            return self._loops[size]
+
+        def loop(start: tf.Tensor, stop: tf.Tensor, first: tf.Tensor) -> None:
+            def body(step: tf.Tensor) -> tuple[tf.Tensor]:
+                self._step(step, size, first)
+                return (step + 1,)
+
+            tf.while_loop(lambda step: step < stop, body, (start,), parallel_iterations=1)
+
+        self._loops[size] = tf.function(loop, jit_compile=self.xla, reduce_retracing=True)
+        return self._loops[size]
+
+    def _step(self, step: tf.Tensor, size: int, first: tf.Tensor) -> None:
+        rows = self.tape["indices"][step][:size]
+        rows.set_shape((size,))
+        x = [tf.gather(self.data["x"][item.name], rows) for item in self.plan.spec.inputs]
+        if self.keys is not None:
+            self.keys.start(self.tape["keys"][step])
+        with tf.GradientTape() as gradient_tape:
+            predictions = self._predictions(x, training=True)
+            total = self._loss(predictions, rows)
+        gradients = gradient_tape.gradient(total, self.trainable)
+        apply(self.optimizer, gradients, self.trainable, self.tape["learning_rates"][step], self.multipliers)
+        self.kept_losses.scatter_nd_update([[step]], [total])
+        if self.kept_outputs is not None:
+            batch = self.plan.tape.indices.shape[1]
+            places = ((step - first) * batch + tf.range(size))[:, None]
+            for kept, position in zip(self.kept_outputs, self.positions, strict=True):
+                kept.scatter_nd_update(places, tf.stop_gradient(predictions[position]))
+
+    def _predictions(self, x: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
+        outputs = self.model(x if len(x) > 1 else x[0], training=training)
+        return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+    def _loss(self, predictions: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+        weights = None if self.data["w"] is None else tf.gather(self.data["w"], rows)
+        targets = [tf.gather(self.data["y"][output.name], rows) for output in self.plan.outputs]
+        return self._total(predictions, targets, weights)
+
+    def _total(self, predictions: list[tf.Tensor], targets: list[tf.Tensor], weights: tf.Tensor | None) -> tf.Tensor:
+        """Loss of a batch with regularisation, as keras.Trainer.compute_loss sums it."""
+        terms = []
+        for (function, factor), position, target in zip(self.losses, self.positions, targets, strict=True):
+            value = function(target, predictions[position], sample_weight=weights)
+            terms.append(value if factor == 1.0 else value * tf.constant(factor, self.plan.dtype))
+        return tf.add_n([*terms, *self.model.losses]) if len(terms) + len(self.model.losses) > 1 else terms[0]
+
+    def wait(self) -> None:
+        runtime.wait()
+
+    def collect(self) -> Played:
+        start, stop = self.played
+        losses = self.kept_losses.numpy()[start:stop].astype(np.float64)
+        outputs = None
+        if self.kept_outputs is not None:
+            valid = (self.plan.tape.indices[start:stop] >= 0).reshape(-1)
+            outputs = tuple(kept.numpy()[: len(valid)][valid] for kept in self.kept_outputs)
+        self.played = (stop, stop)
+        return Played(losses, outputs)
+
+    # -- inference
+
+    def evaluate(self, arrays: Arrays, batch_size: int) -> tuple[float, tuple[np.ndarray, ...]]:
+        outputs: list[list[np.ndarray]] = [[] for _ in self.plan.outputs]
+        total, count = 0.0, len(arrays)
+        function = self._evaluation()
+        for begin in range(0, count, batch_size):
+            part = slice(begin, begin + batch_size)
+            x = [tf.convert_to_tensor(arrays.x[item.name][part]) for item in self.plan.spec.inputs]
+            y = [tf.convert_to_tensor(arrays.y[output.name][part]) for output in self.plan.outputs]
+            weights = None if arrays.sample_weight is None else tf.convert_to_tensor(arrays.sample_weight[part])
+            loss, predictions = function(x, y, weights)
+            total += float(loss) * len(x[0])
+            for kept, position in zip(outputs, self.positions, strict=True):
+                kept.append(predictions[position].numpy())
+        return total / count, tuple(np.concatenate(kept) for kept in outputs)
+
+    def _evaluation(self) -> Any:
+        if 0 not in self._evaluations:
+            def evaluation(x: Any, y: Any, weights: Any) -> Any:
+                predictions = self._predictions(x, training=False)
+                return self._total(predictions, y, weights), predictions
+
+            self._evaluations[0] = tf.function(evaluation, reduce_retracing=False)
+        return self._evaluations[0]
+
+    def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
+        return predict(self.model, self.plan.spec, x, batch_size)
+
+    # -- state
+
+    def state(self) -> State:
+        names = [variable.name for variable in self.plan.trainable]
+        kept = {slot: dict(zip(names, arrays, strict=True)) for slot, arrays in slots(self.optimizer, self.trainable).items()}
+        return State(get_weights(self.model), kept, int(self.optimizer.iterations.numpy()))
+
+    def load(self, state: State) -> None:
+        set_weights(self.model, state.weights)
+        if state.slots:
+            names = [variable.name for variable in self.plan.trainable]
+            known = {slot: [arrays.get(name) for name in names] for slot, arrays in state.slots.items()}
+            load_slots(self.optimizer, self.trainable, known, state.iterations)
+        else:
+            self.optimizer.iterations.assign(state.iterations)
+
+    def peak_bytes(self) -> int | None:
+        return runtime.peak_bytes()
+
+    def program(self) -> str:
+        update = ", optimizer kernels" if self.kernels else ", stock optimizer"
+        return "tf.while_loop over steps" + (", compiled by XLA" if self.xla else ", graph") + update
+
+    def close(self) -> None:
+        self._loops.clear()
+        self._evaluations.clear()
+
+
+def predict(model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
+    """The outputs in inference mode, batch by batch."""
+    count = len(next(iter(x.values())))
+    parts = []
+    call = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    for begin in range(0, count, batch_size):
+        feeds = [tf.convert_to_tensor(x[item.name][begin : begin + batch_size]) for item in spec.inputs]
+        result = call(feeds if len(feeds) > 1 else feeds[0])
+        parts.append([item.numpy() for item in (result if isinstance(result, (list, tuple)) else [result])])
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def keys_of(plan: Plan) -> Keys:
+    """Which row of the tape's keys each call of a stochastic layer takes."""
+    keys = Keys()
+    for row, call in enumerate(plan.stochastic):
+        layer = call.split("@")[0].replace("/", "_")
+        keys.rows.setdefault(layer, []).append(row)
+    return keys
+
+
+def _on_device(data: Arrays, plan: Plan) -> dict[str, Any]:
+    return {
+        "x": {name: tf.convert_to_tensor(array) for name, array in data.x.items()},
+        "y": {name: tf.convert_to_tensor(array) for name, array in data.y.items()},
+        "w": None if data.sample_weight is None else tf.convert_to_tensor(data.sample_weight),
+    }
+
+
+def _tape_on_device(plan: Plan) -> dict[str, tf.Tensor]:
+    tape = plan.tape
+    return {"indices": tf.convert_to_tensor(np.maximum(tape.indices, 0)), "keys": tf.convert_to_tensor(tape.keys),
+            "learning_rates": tf.convert_to_tensor(tape.learning_rates.astype(plan.dtype))}
+
+
+def _wants_xla(plan: Plan, execution: Execution) -> bool:
+    if execution.compile != "auto":
+        return execution.compile == "xla"
+    if tf.config.list_logical_devices("GPU"):
+        return True
+    kinds = [type(layer).__name__ for layer in plan.spec.layers.values()]
+    return not any(slow in kind for kind in kinds for slow in SLOW_UNDER_XLA)

@@ -1,0 +1,238 @@
+"""Keras's metrics in NumPy: one implementation for both frameworks (keras/src/metrics; semantics.md 10).
+
+A `MetricSet` is fed the labels and predictions of one output, batch by batch, and reports under Keras's names.
+Sums are kept in float64. Shapes: labels [n, ...], predictions [n, ..., classes], weights [n] or [n, ...].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import SpecError
+from harness.spec import metrics as spec
+from harness.training.confusion_metrics import F1, AreaUnderCurve, PrecisionOrRecall
+
+Values = NDArray[Any]
+
+
+def same_rank(first: Values, second: Values) -> tuple[Values, Values]:
+    """Keras's squeeze_or_expand_to_same_rank (losses/loss.py): [n] meets [n, 1], [n, t] meets [n, t, 1]."""
+    if first.ndim == second.ndim + 1 and first.shape[-1] == 1:
+        if second.ndim == 1:
+            return first, second[..., None]
+        return first[..., 0], second
+    if second.ndim == first.ndim + 1 and second.shape[-1] == 1:
+        if first.ndim == 1:
+            return first[..., None], second
+        return first, second[..., 0]
+    return first, second
+
+
+class Mean:
+    """Sum of the examples' values over the number of examples, or over the sum of their weights."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.count = 0.0
+
+    def add(self, values: Values, sample_weight: Values | None) -> None:
+        """values: [n, ...]; sample_weight: [n] or more axes (metrics/reduction_metrics.py)."""
+        values = np.asarray(values, np.float64)
+        if sample_weight is None:
+            self.total += float(values.reshape(len(values), -1).mean(axis=1).sum()) if len(values) else 0.0
+            self.count += len(values)
+            return
+        values, weight = same_rank(values, np.asarray(sample_weight, np.float64))
+        if values.ndim > weight.ndim:
+            values = values.mean(axis=tuple(range(weight.ndim, values.ndim)))
+        weight = np.broadcast_to(weight, values.shape)
+        self.total += float((values * weight).reshape(len(values), -1).mean(axis=1).sum())
+        self.count += float(weight.reshape(len(weight), -1).mean(axis=1).sum())
+
+    def result(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+
+class MeanOf:
+    """The mean of a function of labels and predictions (MeanMetricWrapper: the output's mask counts)."""
+
+    def __init__(self, function: Callable[[Values, Values], Values]) -> None:
+        self.function = function
+        self.mean = Mean()
+
+    def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
+        if mask is not None:
+            mask = np.asarray(mask, np.float64)
+            if sample_weight is not None:
+                mask, weight = same_rank(mask, np.asarray(sample_weight, np.float64))
+                mask = mask * weight.reshape(weight.shape + (1,) * (mask.ndim - weight.ndim))
+            sample_weight = mask
+        self.mean.add(self.function(y_true, y_pred), sample_weight)
+
+    def result(self) -> float:
+        return self.mean.result()
+
+
+class RootMeanSquaredError:
+    """Square root of the mean over the whole set; Keras's does not look at the mask."""
+
+    def __init__(self) -> None:
+        self.mean = Mean()
+
+    def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
+        y_true, y_pred = same_rank(np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64))
+        self.mean.add(np.square(y_pred - y_true), sample_weight)
+
+    def result(self) -> float:
+        return float(np.sqrt(self.mean.result()))
+
+
+class R2:
+    """Coefficient of determination per column, then averaged (metrics/regression_metrics.py: R2Score)."""
+
+    def __init__(self, aggregation: str) -> None:
+        self.aggregation = aggregation
+        self.sums: Values | None = None
+
+    def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
+        y_true, y_pred = same_rank(np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64))
+        if y_true.ndim == 1:
+            y_true, y_pred = y_true[:, None], y_pred[:, None]
+        if y_true.ndim != 2 or y_true.shape != y_pred.shape:
+            raise SpecError(f"r2_score needs [n, columns] twice, got {y_true.shape} and {y_pred.shape}.")
+        weight = np.ones(1) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        weight = np.broadcast_to(weight[:, None] if weight.ndim == 1 else weight, y_true.shape)
+        error = np.square(y_true - y_pred) * weight
+        sums = np.stack([part.sum(axis=0) for part in (weight, y_true * weight, y_true**2 * weight, error)])
+        self.sums = sums if self.sums is None else self.sums + sums
+
+    def result(self) -> float:
+        if self.sums is None:
+            return 0.0
+        count, total, squares, error = self.sums
+        with np.errstate(all="ignore"):
+            variation = squares - total * (total / count)
+            scores = 1.0 - error / variation
+            scores = np.where(np.isinf(scores), 0.0, scores)
+            if self.aggregation == "variance_weighted_average":
+                return float((variation * scores).sum() / variation.sum())
+        return float(scores.mean())
+
+
+def equal(y_true: Values, y_pred: Values) -> Values:
+    y_true, y_pred = same_rank(y_true, y_pred)
+    return y_true == y_pred
+
+
+def binary_accuracy(y_true: Values, y_pred: Values, threshold: float = 0.5) -> Values:
+    y_true, y_pred = same_rank(y_true, y_pred)
+    return y_true == (y_pred > threshold)
+
+
+def categorical_accuracy(y_true: Values, y_pred: Values) -> Values:
+    return np.asarray(y_true.argmax(axis=-1) == y_pred.argmax(axis=-1))
+
+
+def sparse_categorical_accuracy(y_true: Values, y_pred: Values) -> Values:
+    return np.asarray(without_last_one(y_true, y_pred) == y_pred.argmax(axis=-1))
+
+
+def top_k_categorical_accuracy(y_true: Values, y_pred: Values, k: int) -> Values:
+    return in_top_k(y_true.argmax(axis=-1), y_pred, k)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Values, y_pred: Values, k: int) -> Values:
+    return in_top_k(without_last_one(y_true, y_pred).astype(np.int64), y_pred, k)
+
+
+def without_last_one(y_true: Values, y_pred: Values) -> Values:
+    """Integer labels [n, 1] as [n]."""
+    return y_true[..., 0] if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 else y_true
+
+
+def in_top_k(labels: Values, y_pred: Values, k: int) -> Values:
+    """tf.math.in_top_k: fewer than k predictions are strictly larger; not if one of them is not finite."""
+    of_label = np.take_along_axis(y_pred, labels[..., None], axis=-1)
+    return np.asarray(((y_pred > of_label).sum(axis=-1) < k) & np.isfinite(y_pred).all(axis=-1))
+
+
+def squared_error(y_true: Values, y_pred: Values) -> Values:
+    y_true, y_pred = same_rank(np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64))
+    return np.asarray(np.square(y_true - y_pred).mean(axis=-1))
+
+
+def absolute_error(y_true: Values, y_pred: Values) -> Values:
+    y_true, y_pred = same_rank(np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64))
+    return np.asarray(np.abs(y_true - y_pred).mean(axis=-1))
+
+
+def automatic_accuracy(y_true_shape: tuple[int, ...], y_pred_shape: tuple[int, ...]) -> spec.Metric:
+    """What "accuracy" means for these shapes (trainers/compile_utils.py: get_metric)."""
+    if y_pred_shape[-1] == 1:
+        return spec.BinaryAccuracy()
+    if len(y_true_shape) < len(y_pred_shape) or y_true_shape[-1] == 1:
+        return spec.SparseCategoricalAccuracy()
+    return spec.CategoricalAccuracy()
+
+
+class MetricSet:
+    """The metrics of one output.
+
+    metrics: specs. output: the output's name where the model has several; it then prefixes the metrics' names.
+    """
+
+    def __init__(self, metrics: Iterable[spec.Metric], output: str | None = None) -> None:
+        self.metrics = spec.metrics_by_name(metrics, output)
+        self._states: dict[str, Any] = {}
+
+    def update(
+        self, y_true: Values, y_pred: Values, sample_weight: Values | None = None, mask: Values | None = None
+    ) -> None:
+        """Adds a batch: labels, predictions, and (only if they are to count) weights and the output's mask."""
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        if len(y_true) != len(y_pred):
+            raise SpecError(f"{len(y_true)} labels and {len(y_pred)} predictions do not make a batch.")
+        for name, metric in self.metrics.items():
+            if name not in self._states:
+                if isinstance(metric, spec.AutomaticAccuracy):
+                    metric = automatic_accuracy(y_true.shape, y_pred.shape)
+                self._states[name] = METRICS[type(metric)](metric)
+            self._states[name].update(y_true, y_pred, sample_weight, mask)
+
+    def result(self) -> dict[str, float]:
+        """{reported name: value} since the last reset; a metric with one value per class reports name_0, name_1..."""
+        results: dict[str, float] = {}
+        for name in self.metrics:
+            value = self._states[name].result() if name in self._states else 0.0
+            if np.ndim(value) == 0:
+                results[name] = float(value)
+            else:
+                results.update({f"{name}_{index}": float(item) for index, item in enumerate(value)})
+        return results
+
+    def reset(self) -> None:
+        self._states.clear()
+
+
+METRICS: dict[type[spec.Metric], Callable[[Any], Any]] = {
+    spec.Accuracy: lambda metric: MeanOf(equal),
+    spec.BinaryAccuracy: lambda metric: MeanOf(lambda t, p: binary_accuracy(t, p, metric.threshold)),
+    spec.CategoricalAccuracy: lambda metric: MeanOf(categorical_accuracy),
+    spec.SparseCategoricalAccuracy: lambda metric: MeanOf(sparse_categorical_accuracy),
+    spec.TopKCategoricalAccuracy: lambda metric: MeanOf(lambda t, p: top_k_categorical_accuracy(t, p, metric.k)),
+    spec.SparseTopKCategoricalAccuracy: lambda metric: MeanOf(
+        lambda t, p: sparse_top_k_categorical_accuracy(t, p, metric.k)
+    ),
+    spec.Precision: lambda metric: PrecisionOrRecall(metric, "precision"),
+    spec.Recall: lambda metric: PrecisionOrRecall(metric, "recall"),
+    spec.F1Score: F1,
+    spec.MeanSquaredError: lambda metric: MeanOf(squared_error),
+    spec.MeanAbsoluteError: lambda metric: MeanOf(absolute_error),
+    spec.RootMeanSquaredError: lambda metric: RootMeanSquaredError(),
+    spec.R2Score: lambda metric: R2(metric.class_aggregation),
+    spec.AUC: AreaUnderCurve,
+}
