@@ -1,0 +1,1 @@
+"""What the records say: throughput, learning curves, statistics and the verdict. Reads records only."""

@@ -1,0 +1,167 @@
+"""All records of an experiment: <store>/cells/<id>/, found, read, resumed from and tabulated."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import SpecError
+from harness.records import folder as folders
+from harness.records.record import CorruptRecordError, Record, read_record
+
+if TYPE_CHECKING:
+    import pandas
+
+ID = re.compile(r"[A-Za-z0-9_]{1,64}")
+EXECUTION = ("tier", "compile", "precision", "device", "threads")
+MEASURES = ("samples_per_second", "train_seconds")
+FIXED = (
+    *("id", "model", "data", "backend", *EXECUTION, "batch_size", "seed"),
+    *("status", "reason", "parameters", "flops", *MEASURES),
+    *("first_step_seconds", "peak_bytes", "process_peak_bytes"),
+)
+
+
+class Store:
+    """The records below one folder. `notes` says in plain sentences what was found damaged and passed over."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.cells_path = self.path / "cells"
+        self.notes: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+    def folder(self, id: str) -> Path:
+        """Where the record of that id lies or will lie. Raises SpecError for what is no id."""
+        if not ID.fullmatch(id):
+            raise SpecError(f"{id!r} is no record id; expected letters and digits.", where=str(self.path))
+        return self.cells_path / id
+
+    def ids(self) -> list[str]:
+        """The ids of all folders that may hold a record, sorted."""
+        if not self.cells_path.is_dir():
+            return []
+        return sorted(p.name for p in self.cells_path.iterdir() if ID.fullmatch(p.name) and p.is_dir())
+
+    def get(self, id: str) -> Record | None:
+        """The record, or None if there is none or it is damaged (then `notes` says so).
+
+        Raises SpecError if it was written by a newer version.
+        """
+        folder = self.folder(id)
+        if not folder.is_dir():
+            return None
+        try:
+            record = read_record(folder)
+        except CorruptRecordError as error:
+            self._note(f"passed over: {error}")
+            return None
+        if record.id != id:
+            self._note(f"passed over: {folder} holds the record of {record.id}.")
+            return None
+        return record
+
+    def has(self, id: str) -> bool:
+        """Whether that cell is finished: a whole record is there, done or failed."""
+        return self.get(id) is not None
+
+    def records(self) -> list[Record]:
+        """All whole records, by id."""
+        found = (self.get(id) for id in self.ids())
+        return [record for record in found if record is not None]
+
+    def clean(self) -> list[str]:
+        """Removes what killed writers left; returns a note for each. Call it before a run."""
+        return folders.clean(self.cells_path)
+
+    def cells(self) -> pandas.DataFrame:
+        """One row per record: what it was, how it ended, its figures. Units stand in the column names."""
+        return tabulate(self.records())
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def tabulate(records: list[Record]) -> pandas.DataFrame:
+    """The table of `Store.cells`: fixed columns, then one per label axis, then one per final metric."""
+    import pandas
+
+    metrics = sorted({name for record in records for name in record.metrics}, key=_metric_order)
+    # An axis may be called like a metric ("loss"): its column then says that it is a label.
+    axes = {
+        axis: f"label_{axis}" if axis in metrics else axis
+        for axis in sorted({axis for record in records for axis in extra_labels(record)})
+    }
+    rows = [{**row(record), **{axes[axis]: text for axis, text in extra_labels(record).items()}} for record in records]
+    labels = list(axes.values())
+    left, right = FIXED[: FIXED.index("status")], FIXED[FIXED.index("status") :]
+    columns = [*left, *labels, *right, *(name for name in metrics if name not in FIXED)]
+    frame = pandas.DataFrame(rows, columns=columns)
+    return frame.sort_values(["model", "data", *labels, "tier", "backend", "seed", "id"], kind="stable").reset_index(
+        drop=True
+    )
+
+
+def row(record: Record) -> dict[str, Any]:
+    """One line of the table of cells, labels aside; None where a figure was not measured."""
+    cell, execution = record.cell, record.cell.get("execution") or {}
+    timing, memory = record.data.get("timing") or {}, record.data.get("memory") or {}
+    reason = record.reason
+    return {
+        **record.metrics,
+        "id": record.id,
+        "model": model_label(record),
+        "data": data_label(record),
+        "backend": record.backend,
+        **{name: execution.get(name) for name in EXECUTION},
+        "batch_size": _batch_size(record),
+        "seed": record.seed,
+        "status": record.status,
+        "reason": f"{reason.get('kind')}: {reason.get('message')}" if reason else None,
+        "parameters": (cell.get("model") or {}).get("parameters"),
+        "flops": (cell.get("model") or {}).get("flops"),
+        "samples_per_second": record.samples_per_second,
+        "train_seconds": record.train_seconds,
+        "first_step_seconds": timing.get("first_step_seconds"),
+        "peak_bytes": memory.get("peak_bytes"),
+        "process_peak_bytes": memory.get("process_peak_bytes"),
+    }
+
+
+def _batch_size(record: Record) -> int | None:
+    """As the recipe says; where it leaves it to the default, the largest batch that was trained."""
+    said = (record.cell.get("recipe") or {}).get("batch_size")
+    if said is not None:
+        return int(said)
+    sizes = record.columns.get("batch_size", ())
+    return int(max(sizes)) if len(sizes) else None
+
+
+def model_label(record: Record) -> str:
+    """The model as the experiment's matrix names it, else its own name."""
+    labels = record.cell.get("labels") or {}
+    return str(labels.get("model") or (record.cell.get("model") or {}).get("name"))
+
+
+def data_label(record: Record) -> str:
+    """The data as the experiment's matrix names it, else the data set's own name."""
+    labels, spec = record.cell.get("labels") or {}, record.cell.get("data")
+    name = (record.data.get("data") or {}).get("name")
+    source = spec.get("source") if isinstance(spec, dict) else spec
+    return str(labels.get("data") or name or source)
+
+
+def extra_labels(record: Record) -> dict[str, str]:
+    """The labels of those axes of the matrix that have no column of their own."""
+    labels = record.cell.get("labels") or {}
+    return {str(axis): str(text) for axis, text in labels.items() if axis not in FIXED}
+
+
+def _metric_order(name: str) -> tuple[int, bool, str]:
+    """Train, validation, test; the loss first."""
+    split = 2 if name.startswith("test_") else 1 if name.startswith("val_") else 0
+    return split, not name.endswith("loss"), name

@@ -1,0 +1,132 @@
+"""What the page says, as plain data: one description for HTML, Markdown and JSON.
+
+All text in it is for reading only: it is escaped by whoever prints it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.analysis.curves import Curve
+from harness.analysis.settings import Setting, settings
+from harness.analysis.verdict import Verdict, which
+from harness.records.record import Record
+from harness.report import tables
+from harness.report.figures import learning_figure, learning_metrics
+from harness.report.tables import Table
+from harness.report.wording import shown
+
+VERDICT_KEYS = ("primary", "margin", "accuracy_margin")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """title, one sentence saying what it shows, the picture (inline SVG), and the table behind it."""
+
+    title: str
+    caption: str
+    svg: str
+    table: Table
+    curves: dict[str, dict[str, Curve]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Content:
+    """The page. badges: (question, answer in words). unknown and notes: sentences."""
+
+    title: str
+    question: str
+    verdict: Verdict
+    answer: str
+    badges: list[tuple[str, str]]
+    answers: Table
+    plots: list[Plot]
+    throughput: Table
+    phases: Table
+    failed: Table
+    environments: Table
+    unknown: list[str]
+    notes: list[str]
+    reproduce: list[str]
+
+
+def verdict_of(records: Sequence[Record], experiment: Mapping[str, Any] | None, **overrides: Any) -> Verdict:
+    """The verdict with the experiment's own primary measure and margins, unless overridden."""
+    chosen = {key: value for key, value in ((experiment or {}).get("verdict") or {}).items() if key in VERDICT_KEYS}
+    return which(list(records), **{**chosen, **overrides})
+
+
+def content(
+    records: Sequence[Record], experiment: Mapping[str, Any] | None = None, notes: Sequence[str] = ()
+) -> Content:
+    """Everything that the page says about these records."""
+    experiment = experiment or {}
+    verdict = verdict_of(records, experiment)
+    found = settings(records)
+    name = shown(experiment.get("name") or "experiment")
+    return Content(
+        title=name,
+        question=shown(experiment.get("question") or "Which framework?"),
+        verdict=verdict,
+        answer=shown(verdict.sentence),
+        badges=_badges(verdict),
+        answers=tables.answers(verdict),
+        plots=[plot for setting in found if (plot := _plot(setting)) is not None],
+        throughput=tables.throughput(found),
+        phases=tables.phases(found),
+        failed=tables.failed(verdict),
+        environments=tables.environments(records),
+        unknown=[shown(sentence) for sentence in verdict.unknown],
+        notes=[shown(note) for note in [*verdict.notes, *notes]],
+        reproduce=_commands(experiment, verdict),
+    )
+
+
+def _plot(setting: Setting) -> Plot | None:
+    runs = {backend: setting.records(backend) for backend in setting.backends() if setting.records(backend)}
+    names = learning_metrics([record for records in runs.values() for record in records])
+    if not names:
+        return None
+    svg, curves = learning_figure(runs, names)
+    caption = (
+        "Thick lines are means over seeds, thin lines single seeds, bands reach from the lowest to the highest "
+        "seed; solid with filled markers: training, dashed with open markers: validation. Nothing is smoothed; "
+        "where the frameworks coincide, the thinner line lies on the thicker one."
+    )
+    return Plot(shown(setting.title), caption, svg, tables.curve_table(curves), curves)
+
+
+def _badges(verdict: Verdict) -> list[tuple[str, str]]:
+    """The four questions, each answered in words over all comparisons."""
+    compared = [c for c in verdict.comparisons if c.primary.outcome != "not comparable"]
+    if not compared:
+        return [(q, "not comparable") for q in ("Same training?", "Accuracy?", "Speed?", "Enough evidence?")]
+    training = sorted({"observed, not certified" if c.distance else "not observed" for c in compared})
+    quality = sorted({tables.outcome_text(c.quality) for c in compared})
+    primary = sorted({tables.outcome_text(c.primary) for c in compared})
+    question = "Speed?" if verdict.primary in ("samples_per_second", "train_seconds") else f"{verdict.primary}?"
+    return [
+        ("Same training?", "; ".join(training)),
+        ("Accuracy?", "; ".join(quality)),
+        (shown(question), "; ".join(primary)),
+        ("Enough evidence?", "yes" if verdict.exit_code == 0 else "no"),
+    ]
+
+
+def _commands(experiment: Mapping[str, Any], verdict: Verdict) -> list[str]:
+    """How to run it again, and, where evidence is missing, how to get it."""
+    name = str(experiment.get("name"))
+    file = f"{name}.yaml" if experiment.get("name") and re.fullmatch(r"[\w-][\w.-]*", name) else "EXPERIMENT.yaml"
+    command = shown(experiment.get("command") or f"harness run experiments/{file}")
+    commands = [command]
+    more = [c.primary.more for c in verdict.comparisons if c.primary.more]
+    if more:
+        seeds = max(len(c.seeds) for c in verdict.comparisons) + max(more)
+        listing = ",".join(str(seed) for seed in range(seeds))
+        if seeds <= 50:
+            commands.append(f"{command} {shlex.quote(f'matrix.seed=[{listing}]')}")
+    return commands

@@ -1,0 +1,198 @@
+"""The tables of the page: every cell is text that is ready to be escaped and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.analysis.curves import Curve
+from harness.analysis.judgement import RATIO_MEASURES, Judgement
+from harness.analysis.settings import Setting, backend_title
+from harness.analysis.throughput import phase_table, throughput_table
+from harness.analysis.verdict import Verdict
+from harness.records.record import Record
+from harness.report.wording import ABSENT, figure, metric, number, shown, size
+
+
+@dataclass(frozen=True)
+class Table:
+    """title, one sentence under it, column names, rows of text; all rows as long as `columns`."""
+
+    title: str
+    caption: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def outcome_text(judgement: Judgement) -> str:
+    """ "PyTorch faster", "no practical difference", "TensorFlow better, may not matter", ..."""
+    if judgement.winner is None:
+        return judgement.outcome
+    _, word = RATIO_MEASURES.get(judgement.measure, (True, "better"))
+    text = f"{backend_title(judgement.winner)} {word}"
+    return text if judgement.outcome == "better" else f"{text}, may not matter"
+
+
+def answers(verdict: Verdict) -> Table:
+    """A row per comparison."""
+    rows = [
+        [
+            shown(comparison.setting.title),
+            f"{backend_title(comparison.a)} / {backend_title(comparison.b)}",
+            str(len(comparison.seeds)),
+            outcome_text(comparison.primary),
+            _estimate(comparison.primary),
+            outcome_text(comparison.quality),
+            _means(comparison.quality),
+            shown(comparison.training.removeprefix("training equality: ")),
+            shown(_advice(comparison.primary, comparison.minutes)),
+        ]
+        for comparison in verdict.comparisons
+    ]
+    caption = (
+        f"Decided by {shown(verdict.primary)}; less than {verdict.margin * 100:.3g}% counts as no difference there, "
+        f"less than {verdict.accuracy_margin * 100:.3g} points in accuracy. Intervals: Student t over paired "
+        "seeds, 95%; equal accuracy: two one-sided t tests at 5%."
+    )
+    columns = [
+        "comparison",
+        "frameworks",
+        "pairs",
+        shown(verdict.primary),
+        "ratio or difference (95%)",
+        "accuracy",
+    ]
+    return Table("Answers", caption, [*columns, "means", "same training?", "what would settle it"], rows)
+
+
+def _estimate(judgement: Judgement) -> str:
+    return figure(judgement.figure, lambda value: f"{value:.3f}") if judgement.figure else ABSENT
+
+
+def _means(judgement: Judgement) -> str:
+    means = (judgement.details or {}).get("means")
+    if not means:
+        return ABSENT
+    values = ", ".join(f"{backend_title(name)} {metric(judgement.measure, v)}" for name, v in means.items())
+    return shown(f"{judgement.measure}: {values}")
+
+
+def _advice(judgement: Judgement, minutes: float | None) -> str:
+    if judgement.outcome == "not comparable":
+        return judgement.sentence.removeprefix("not comparable: ")
+    if not judgement.more:
+        return ABSENT if judgement.decided else "more seeds alone will hardly do"
+    cost = "" if minutes is None else f" (about {max(minutes, 0.1):.1f} minutes)"
+    return f"{judgement.more} more paired seeds{cost}"
+
+
+def throughput(found: Sequence[Setting]) -> Table:
+    """A row per setting and backend."""
+    rows = [
+        [
+            shown(setting.title),
+            backend_title(row["backend"]),
+            str(row["n"]),
+            figure(row["samples_per_second"]),
+            figure(row["train_seconds"]),
+            figure(row["first_step_seconds"]),
+            figure(row["peak_bytes"], size),
+            figure(row["process_peak_bytes"], size),
+        ]
+        for setting in found
+        for row in throughput_table(setting)
+    ]
+    caption = (
+        "Means over seeds with 95% intervals (Student t). samples/s counts training steps after warm-up only, "
+        "between two device barriers; the first step contains compilation. A dash: not measured."
+    )
+    columns = ["setting", "framework", "seeds", "samples/s", "train seconds", "first step seconds"]
+    return Table("Throughput", caption, [*columns, "device peak", "process peak"], rows)
+
+
+def phases(found: Sequence[Setting]) -> Table:
+    """A row per setting, backend and phase: pre-training and each fine-tuning."""
+    rows = []
+    for setting in found:
+        for row in phase_table(setting):
+            metrics = ", ".join(f"{name} {metric(name, value)}" for name, value in row["metrics"].items())
+            early = f", {row['stopped_early']} of {row['n']} stopped early" if row["stopped_early"] else ""
+            rows.append(
+                [
+                    shown(setting.title),
+                    backend_title(row["backend"]),
+                    shown(row["phase"]),
+                    f"{number(row['epochs'])}{early}",
+                    number(row["samples_per_second"]),
+                    shown(metrics) if metrics else ABSENT,
+                    shown(", ".join(row["optimizer_programs"])) or ABSENT,
+                ]
+            )
+    columns = ["setting", "framework", "phase", "epochs", "samples/s", "at its end", "optimizer"]
+    return Table("Phases", "Means over seeds; metrics are those of the weights each phase ended with.", columns, rows)
+
+
+def failed(verdict: Verdict) -> Table:
+    """A row per cell that ended without a result."""
+    rows = [[shown(c["title"]), shown(c["kind"]), shown(c["reason"]), shown(c["id"])] for c in verdict.failed]
+    caption = "These runs ended without a result; they are results too, and are in no mean above."
+    return Table("Failed cells", caption, ["cell", "kind", "reason", "id"], rows)
+
+
+def environments(records: Sequence[Record]) -> Table:
+    """A row per distinct environment and backend, with what was read back at run time."""
+    rows: dict[tuple[str, ...], int] = {}
+    for record in sorted(records, key=lambda record: (record.backend, record.id)):
+        told = record.environment
+        if not told:
+            continue
+        row = (
+            backend_title(record.backend),
+            shown(told.get("machine")),
+            shown(told.get("cpu")),
+            shown(told.get("cores")),
+            shown(told.get("gpu") or "none"),
+            shown(told.get("python")),
+            shown(_listing(told.get("versions"))),
+            shown(_listing(told.get("threads"))),
+            shown(_listing(told.get("precision"))),
+            shown(told.get("platform")),
+        )
+        rows[row] = rows.get(row, 0) + 1
+    columns = ["framework", "machine", "cpu", "cores", "gpu", "python", "versions", "threads", "precision"]
+    return Table(
+        "Environment",
+        "As read back in the process that ran, one row per distinct environment.",
+        [*columns, "platform", "runs"],
+        [[*row, str(count)] for row, count in rows.items()],
+    )
+
+
+def curve_table(curves: Mapping[str, Mapping[str, Curve]]) -> Table:
+    """The numbers behind a figure: a row per backend and epoch, mean (lowest to highest seed) per metric."""
+    names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
+    rows = []
+    for backend, lines in curves.items():
+        length = max((len(curve.epochs) for curve in lines.values()), default=0)
+        for index in range(length):
+            row = [backend_title(backend), str(index + 1)]
+            row += [_point(name, lines.get(name), index) for name in names]
+            rows.append(row)
+    columns = ["framework", "epoch", *map(shown, names)]
+    return Table("The numbers", "Mean over seeds (lowest to highest seed).", columns, rows)
+
+
+def _point(name: str, curve: Curve | None, index: int) -> str:
+    if curve is None or index >= len(curve.epochs):
+        return ABSENT
+    mean, low, high = (float(line[index]) for line in (curve.mean, curve.low, curve.high))
+    if curve.n[index] < 2:
+        return metric(name, mean)
+    return f"{metric(name, mean)} ({metric(name, low)} to {metric(name, high)})"
+
+
+def _listing(values: Any) -> str | None:
+    if not isinstance(values, Mapping) or not values:
+        return None
+    return ", ".join(f"{key} {value}" for key, value in values.items())
