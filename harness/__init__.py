@@ -16,10 +16,18 @@ _OWNERS = {
     "Model": "harness.spec.notation",
     "Sequential": "harness.spec.notation",
     "ModelSpec": "harness.spec.model",
+    "load_model": "harness.models",
+    "build": "harness.runner.native",
+    "get_weights": "harness.runner.native",
+    "set_weights": "harness.runner.native",
+    "train": "harness.runner.in_process",
+    "run": "harness.runner.driver",
+    "Record": "harness.records.record",
+    "Results": "harness.report.results",
     "SpecError": "harness.errors",
     "HarnessError": "harness.errors",
 }
-_MODULES = {"layers": "harness.spec.layers"}
+_MODULES = {"layers": "harness.spec.layers", "keras": "harness.keras"}
 
 __all__ = [*_OWNERS, *_MODULES, "__version__"]
 
@@ -37,7 +45,14 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from harness import keras
     from harness.errors import HarnessError, SpecError
+    from harness.models import load_model
+    from harness.records.record import Record
+    from harness.report.results import Results
+    from harness.runner.driver import run
+    from harness.runner.in_process import train
+    from harness.runner.native import build, get_weights, set_weights
     from harness.spec import layers
     from harness.spec.model import ModelSpec
     from harness.spec.notation import Input, Model, Sequential

@@ -10,7 +10,8 @@ from harness.errors import SpecError, did_you_mean
 from harness.plan.plan import Output, Plan, Tape, Variable
 from harness.plan.randomness import generator, layer_keys
 from harness.plan.schedule import learning_rates
-from harness.spec.losses import BinaryCrossentropy, Loss
+from harness.spec.layers.recurrent import Bidirectional, Recurrent
+from harness.spec.losses import Loss
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import (
     LossSpec,
@@ -65,11 +66,12 @@ def recovered_activation(spec: ModelSpec, reference: str, loss: Loss) -> str | N
     if node is None or not loss.recovers_logits:
         return None
     layer = spec.layers[node.layer]
-    activation = getattr(layer, "activation", None)
+    # A recurrent layer's activation is that of its cell, not what its output went through last.
+    activation = None if isinstance(layer, (Recurrent, Bidirectional)) else getattr(layer, "activation", None)
     if type(layer).__name__ == "Softmax" and getattr(layer, "axis", None) in (-1, [-1], (-1,)):
         activation = "softmax"
-    wanted = "sigmoid" if isinstance(loss, BinaryCrossentropy) else "softmax"
-    return wanted if activation == wanted else None
+    # Of whichever of the two: Keras takes the logits of a softmax for a binary cross-entropy as well.
+    return activation if activation in ("softmax", "sigmoid") else None
 
 
 def compile_variables(spec: ModelSpec, phase: ResolvedPhase) -> tuple[Variable, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from harness.errors import SpecError, did_you_mean
-from harness.plan.initial import draw
 from harness.spec.layers import LAYERS
 from harness.spec.layers.base import Layer
 from harness.spec.model import ModelSpec, copy_layer
 from harness.spec.recipe import Phase
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def matching(patterns: Iterable[str], names: Iterable[str], what: str) -> set[str]:
@@ -57,6 +58,8 @@ def starting_weights(
 
     Raises SpecError if the weights of before are another model's.
     """
+    from harness.plan.initial import draw  # NumPy: `harness check` reads a phase's model without it
+
     if before is None:
         return {weight.name: draw(weight, seed) for weight in spec.weights}
     weights: dict[str, np.ndarray] = {}

@@ -6,9 +6,9 @@ The loss of a batch is the sum of the examples' losses, each times its sample we
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from harness.spec.configured import Configured, Family
 
@@ -109,10 +109,3 @@ LOSSES: Family[Loss] = Family(
         "kl_divergence": KLDivergence, "huber_loss": Huber,
     },
 )
-
-
-def _parse(value: Any) -> Loss:
-    return LOSSES.parse(value)
-
-
-LossArgument = Annotated[Loss, BeforeValidator(_parse)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from harness.errors import SpecError
 from harness.spec.configured import Configured, Family, snake_case
@@ -193,9 +193,6 @@ def _without_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
         if kept.pop(key, default) != default:
             raise SpecError(f"the argument {key!r} is not supported.", hint=f"Leave it at {default!r}.")
     return kept
-
-
-MetricArgument = Annotated[Metric, BeforeValidator(parse_metric)]
 
 
 def metrics_by_name(metrics: Iterable[Metric], output: str | None = None) -> dict[str, Metric]:

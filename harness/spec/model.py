@@ -128,6 +128,7 @@ class ModelSpec:
     def _call_shape(self, node: Node, shapes: Mapping[str, Shape]) -> Shape | tuple[Shape, ...]:
         layer = self.layers[node.layer]
         try:
+            layer.check_call(node.arguments)
             return layer.compute_output_shape(*(shapes[reference] for reference in node.inputs))
         except SpecError as error:
             raise error.at(f"model {self.name!r}, layer {node.name!r}") from None

@@ -178,7 +178,7 @@ def _parse_phases(value: Any) -> Any:
     if value is None:
         return ()
     if isinstance(value, (Mapping, str)) or not isinstance(value, Sequence):
-        raise SpecError(f"expected a list of phases, got {value!r}.", hint="Write phases: [{name: pretrain, epochs: 5}].")
+        raise SpecError(f"expected a list of phases, got {value!r}.", hint="Write [{name: pretrain, epochs: 5}].")
     phases = []
     for index, item in enumerate(value):
         try:
@@ -216,7 +216,7 @@ class Recipe(Configured):
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
-            raise SpecError(f"cannot read {value!r} as a recipe.", hint="Write {loss: mse, optimizer: adam, epochs: 5}.")
+            raise SpecError(f"cannot read {value!r} as a recipe.", hint="Write {loss: mse, epochs: 5}.")
         return cls(**{str(key): item for key, item in value.items()})
 
     @field_validator("phases")

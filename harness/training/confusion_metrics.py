@@ -143,8 +143,8 @@ class AreaUnderCurve:
             x, y = divide_no_nan(false_positives, negatives), recall
         else:
             x, y = recall, divide_no_nan(true_positives, true_positives + false_positives)
-        between = {"interpolation": lambda a, b: (a + b) / 2, "minoring": np.minimum, "majoring": np.maximum}
-        return float(((x[:-1] - x[1:]) * between[self.metric.summation_method](y[:-1], y[1:])).sum())
+        heights = {"minoring": np.minimum(y[:-1], y[1:]), "majoring": np.maximum(y[:-1], y[1:])}
+        return float(((x[:-1] - x[1:]) * heights.get(self.metric.summation_method, (y[:-1] + y[1:]) / 2)).sum())
 
     @staticmethod
     def _interpolated(true_positives: Values, false_positives: Values, positives: float) -> float:

@@ -124,13 +124,12 @@ class R2:
 
 
 def equal(y_true: Values, y_pred: Values) -> Values:
-    y_true, y_pred = same_rank(y_true, y_pred)
-    return y_true == y_pred
+    return np.equal(*same_rank(y_true, y_pred))
 
 
 def binary_accuracy(y_true: Values, y_pred: Values, threshold: float = 0.5) -> Values:
     y_true, y_pred = same_rank(y_true, y_pred)
-    return y_true == (y_pred > threshold)
+    return np.equal(y_true, y_pred > threshold)
 
 
 def categorical_accuracy(y_true: Values, y_pred: Values) -> Values:
@@ -208,10 +207,10 @@ class MetricSet:
         results: dict[str, float] = {}
         for name in self.metrics:
             value = self._states[name].result() if name in self._states else 0.0
-            if np.ndim(value) == 0:
-                results[name] = float(value)
-            else:
+            if isinstance(value, np.ndarray) and value.ndim:
                 results.update({f"{name}_{index}": float(item) for index, item in enumerate(value)})
+            else:
+                results[name] = float(value)
         return results
 
     def reset(self) -> None:

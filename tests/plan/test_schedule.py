@@ -113,7 +113,8 @@ def test_a_restart_is_at_its_step(name: str) -> None:
 def test_a_later_phase_goes_on_where_the_first_stopped(name: str) -> None:
     cls, arguments = CASES[name]
     schedule = spec.SCHEDULES.parse({cls: arguments})
-    np.testing.assert_array_equal(learning_rates(schedule, 100, first_iteration=250), learning_rates(schedule, 350)[250:])
+    later = learning_rates(schedule, 100, first_iteration=250)
+    np.testing.assert_array_equal(later, learning_rates(schedule, 350)[250:])
 
 
 def test_a_constant_rate() -> None:

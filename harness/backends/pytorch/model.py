@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from harness.backends.pytorch.layers import BUILDERS
+from harness.backends.pytorch.masks import MaskBook
 from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import read_weight, weight_maps, write_weight
 from harness.errors import SpecError
@@ -82,38 +83,34 @@ class Network(nn.Module):
         """(outputs, their masks). before_activation: calls that give what comes before their activation,
         because the loss is computed from it."""
         values: dict[str, torch.Tensor] = dict(zip(self.input_names, inputs, strict=True))
-        masks: dict[str, torch.Tensor | None] = {}
+        masks = MaskBook()
         for step in self.steps:
             self._call(step, values, masks, step.output in before_activation)
         outputs = self.spec.outputs
-        return tuple(values[name] for name in outputs), tuple(masks.get(name) for name in outputs)
+        return tuple(values[name] for name in outputs), tuple(masks.live.get(name) for name in outputs)
 
     def _call(
-        self, step: Step, values: dict[str, torch.Tensor], masks: dict[str, torch.Tensor | None], bare: bool,
+        self, step: Step, values: dict[str, torch.Tensor], masks: MaskBook, bare: bool,
     ) -> None:
         feeds = [values[name] for name in step.inputs]
         arguments = {key: _resolve(value, values) for key, value in step.arguments.items()}
         if bare:
             values[step.output] = step.module.pre_activation(*feeds)  # type: ignore[operator]
-            masks[step.output] = masks.get(step.inputs[0])
+            masks.hand_on(step.output, step.inputs[0])
             return
         if step.rule != "own":
-            result, mask = step.module(*feeds, **arguments), None
+            result = step.module(*feeds, **arguments)
             if step.rule == "pass":
-                mask = masks.get(step.inputs[0])
+                masks.hand_on(step.output, step.inputs[0])
         else:
-            result, mask = step.module(*feeds, masks=tuple(masks.get(name) for name in step.inputs), **arguments)
+            several = len(feeds) > 1 or bool(arguments)
+            result, mask = step.module(*feeds, masks=masks.seen(step.inputs, several), **arguments)
+            masks.settle(step.module, step.output, step.inputs, feeds, several, mask)
         if isinstance(result, tuple):
             for index, item in enumerate(result):
                 values[step.output if index == 0 else f"{step.output}:{index}"] = item
         else:
             values[step.output] = result
-        # A layer whose outputs have a mask each returns a tuple of them.
-        for index, item in enumerate(mask if isinstance(mask, tuple) else (mask,)):
-            masks[step.output if index == 0 else f"{step.output}:{index}"] = item
-        if getattr(step.module, "erases_masks", False):  # what Keras's MultiHeadAttention does to its inputs
-            for name in step.inputs:
-                masks[name] = None
 
     def use_tape(self, stochastic: Sequence[str], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Lets dropout and noise read their random bits from the returned int32 [calls, 2] tensor, which the

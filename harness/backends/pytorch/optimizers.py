@@ -7,6 +7,7 @@ tensors here. The gradients in `parameter.grad` are overwritten by a step.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,7 @@ class Optimizer:
         self.rounded: Callable[[float], float] = (
             (lambda constant: constant) if dtype == "float64" else (lambda constant: float(np.float32(constant)))
         )
-        self.parameters = [parameter for variable in variables for parameter in variable.parameters]
+        self.parameters: list[Tensor] = [parameter for variable in variables for parameter in variable.parameters]
         self.multipliers = [variable.multiplier for variable in variables for _ in variable.parameters]
         self._owners = [index for index, variable in enumerate(variables) for _ in variable.parameters]
         decayed = [variable.decay for variable in variables for _ in variable.parameters]
@@ -78,9 +79,10 @@ class Optimizer:
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """One update from the gradients in the parameters' `.grad`."""
-        present = [index for index, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        gradients = [self.parameters[index].grad for index in present]
-        if gradients:
+        found = {index: parameter.grad for index, parameter in enumerate(self.parameters)}
+        gradients = [gradient for gradient in found.values() if gradient is not None]
+        present = [index for index, gradient in found.items() if gradient is not None]
+        if present:
             self._clip(present, gradients)
             self._decay(present, learning_rate)
             self._update(present, gradients, learning_rate)
@@ -101,11 +103,16 @@ class Optimizer:
         elif self.spec.clipnorm is not None:
             limit = self.spec.clipnorm
             squares = torch.stack(torch._foreach_norm(gradients)).square()
-            owners = torch.tensor([self._owners[index] for index in present], device=squares.device)
+            owners = self._owners_of(tuple(present), squares.device)
             norms = torch.zeros(len(self.variables), dtype=squares.dtype, device=squares.device)
             norms = norms.index_add(0, owners, squares).sqrt()
             scales = limit / norms.clamp_min(limit)
             torch._foreach_mul_(gradients, list(scales[owners].unbind()))
+
+    @functools.lru_cache(maxsize=4)  # noqa: B019 (an optimizer lives as long as its session)
+    def _owners_of(self, present: tuple[int, ...], device: torch.device) -> Tensor:
+        """int64 [parameters]: the variable of each; kept, because a copy to a GPU would halt the host."""
+        return torch.tensor([self._owners[index] for index in present], device=device)
 
     def _decay(self, present: list[int], learning_rate: float) -> None:
         rate = learning_rate * self.rounded(self.spec.weight_decay or 0.0)
@@ -153,7 +160,7 @@ class Native(Optimizer):
     native: torch.optim.Optimizer
 
     def _groups(self) -> list[dict[str, Any]]:
-        groups: dict[float, list[torch.nn.Parameter]] = {}
+        groups: dict[float, list[Tensor]] = {}
         for parameter, multiplier in zip(self.parameters, self.multipliers, strict=True):
             groups.setdefault(multiplier, []).append(parameter)
         return [{"params": parameters, "multiplier": multiplier} for multiplier, parameters in groups.items()]
@@ -166,33 +173,46 @@ class Native(Optimizer):
 
 
 class SGD(Native):
-    """torch.optim.SGD. With momentum its learning rate is 1 and the gradients are scaled instead, because Keras's
-    momentum holds the learning rate: v = m v - lr g."""
+    """torch.optim.SGD. Keras's momentum holds the learning rate, v = m v - lr g, and torch's does not: the buffer
+    is v / -scale, where `scale` is the first step's learning rate, and later steps scale the gradients by theirs
+    over it (by 1, and so not at all, as long as the learning rate is constant)."""
 
     def _prepare(self) -> None:
         momentum = self.rounded(self.spec.momentum)
         nesterov = self.spec.nesterov and momentum != 0
-        self.native = torch.optim.SGD(self._groups(), lr=1.0, momentum=momentum, nesterov=nesterov, **self._kernels())
+        groups = self._groups() if not momentum else self.parameters
+        self.native = torch.optim.SGD(groups, lr=1.0, momentum=momentum, nesterov=nesterov, **self._kernels())
+        self.scale: float | None = None
         if momentum:
             for parameter in self.parameters:
                 self.native.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     def _update(self, present: list[int], gradients: list[Tensor], learning_rate: float) -> None:
         if self.spec.momentum:
-            torch._foreach_mul_(gradients, [learning_rate * self.multipliers[index] for index in present])
+            self._scale_gradients(present, gradients, learning_rate)
         else:
             for group in self.native.param_groups:
                 group["lr"] = learning_rate * group["multiplier"]
         self.native.step()
 
+    def _scale_gradients(self, present: list[int], gradients: list[Tensor], learning_rate: float) -> None:
+        if self.scale is None:
+            self.scale = learning_rate or 1.0
+            torch._foreach_div_(self._states("momentum_buffer"), self.scale)
+            self.native.param_groups[0]["lr"] = self.scale
+        factors = [learning_rate / self.scale * self.multipliers[index] for index in present]
+        if any(factor != 1.0 for factor in factors):
+            torch._foreach_mul_(gradients, factors)
+
     def _slots(self) -> dict[str, list[Tensor]]:
         if not self.spec.momentum:
             return {}
-        return {"momentum": [-buffer for buffer in self._states("momentum_buffer")]}
+        return {"momentum": [buffer * -(self.scale or 1.0) for buffer in self._states("momentum_buffer")]}
 
     def _write(self, name: str, tensors: list[Tensor]) -> None:
         for buffer, tensor in zip(self._states("momentum_buffer"), tensors, strict=True):
             buffer.copy_(-tensor)
+        self.scale = None
 
 
 class Adam(Native):
@@ -283,8 +303,7 @@ class RMSprop(Optimizer):
         if self.spec.momentum:
             torch._foreach_mul_(states["momentum"], self.spec.momentum)
             torch._foreach_add_(states["momentum"], increment)
-            increment = states["momentum"]
-        torch._foreach_sub_(parameters, increment)
+        torch._foreach_sub_(parameters, states["momentum"] if self.spec.momentum else increment)
 
     def _slots(self) -> dict[str, list[Tensor]]:
         return self.states

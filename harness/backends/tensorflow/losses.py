@@ -21,7 +21,8 @@ def loss_function(loss: spec.Loss, dtype: str = "float32") -> Callable[..., Any]
     }
     if isinstance(loss, (spec.CategoricalCrossentropy, spec.BinaryCrossentropy)):
         arguments["axis"] = loss.axis
-    return LOSSES[type(loss)](**arguments, dtype=dtype)
+    function: Callable[..., Any] = LOSSES[type(loss)](**arguments, dtype=dtype)
+    return function
 
 
 LOSSES: dict[type[spec.Loss], Callable[..., Any]] = {

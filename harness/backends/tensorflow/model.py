@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ def build_model(
     spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str, keys: Keys | None = None
 ) -> keras.Model:
     """The functional model with its weights. keys: where dropout and noise come from the tape."""
+    for name in spec.first_calls:
+        # The operations behind masks are named as layers are ("concatenate"): count past the names of the spec.
+        keras.backend.get_uid(re.sub(r"_\d+$", "", name))
     tensors: dict[str, Any] = {
         item.name: keras.Input(batch_shape=item.shape, dtype=_input_dtype(item.dtype, dtype), name=item.name)
         for item in spec.inputs

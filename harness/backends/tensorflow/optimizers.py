@@ -27,7 +27,7 @@ SLOTS: dict[type[Any], dict[str, str]] = {
 }
 
 
-class KernelSGD(keras.optimizers.SGD):
+class KernelSGD(keras.optimizers.SGD):  # type: ignore[misc]
     """SGD whose update is one kernel per variable; Keras's formula, number for number."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -46,7 +46,7 @@ class KernelSGD(keras.optimizers.SGD):
         )
 
 
-class KernelAdam(keras.optimizers.Adam):
+class KernelAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """Adam whose update is one kernel per variable; in float64 Keras's formula, number for number.
 
     In float32 it is not: the kernel takes 1 - beta from the rounded beta, where Keras rounds 1 - beta itself, and
@@ -72,7 +72,7 @@ class KernelAdam(keras.optimizers.Adam):
         )
 
 
-class KernelAdamW(KernelAdam, keras.optimizers.AdamW):
+class KernelAdamW(KernelAdam, keras.optimizers.AdamW):  # type: ignore[misc]
     """AdamW likewise: the decay is Keras's own, the update KernelAdam's."""
 
 

@@ -38,9 +38,10 @@ class Session:
         # Under XLA the stock update fuses by itself; "none" is stock Keras, operation for operation.
         self.kernels = not self.xla and execution.compile == "auto" and execution.tier == "tuned"
         self.optimizer = build_optimizer(
-            plan.optimizer, self.trainable, plan.dtype, fused=self.kernels,
+            plan.optimizer, plan.dtype, fused=self.kernels,
             no_decay=[table[variable.name] for variable in plan.trainable if not variable.decay],
         )
+        self.optimizer.build(self.trainable)
         self.losses = [(loss_function(output.loss, plan.dtype), output.weight) for output in plan.outputs]
         self.positions = [plan.spec.outputs.index(output.node) for output in plan.outputs]
         self.data = _on_device(data, plan)

@@ -33,9 +33,6 @@ class MultiHeadAttention(Layer):
 
     mask_rule: ClassVar[MaskRule] = "own"
     call_arguments: ClassVar[tuple[str, ...]] = ("query", "value", "key")
-    # Keras's layer takes the masks off its input tensors (multi_head_attention.py: call): whatever reads the
-    # same tensors later sees none.
-    erases_masks: ClassVar[bool] = True
     # Keras's signature holds an argument before these that the harness does not know (activity_regularizer).
     keyword_only: ClassVar[frozenset[str]] = Layer.keyword_only | {"use_gate", "seed"}
 

@@ -6,6 +6,7 @@ Shapes are tuples with the batch dimension first, as Keras writes them: (None, 2
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -100,6 +101,9 @@ class Layer(Configured):
         """Floating-point operations of the forward pass for one example: 2 per multiply-add of a matrix
         product or convolution, nothing for elementwise work; None where a dimension is unknown."""
         return 0
+
+    def check_call(self, arguments: Mapping[str, Any]) -> None:
+        """Raises SpecError for an argument of a call (beside its tensors) that the layer does not have."""
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
         from harness.spec.notation import call_layer

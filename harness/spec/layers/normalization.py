@@ -146,7 +146,7 @@ class GroupNormalization(Layer):
 
 
 class RMSNormalization(Layer):
-    """scale * x / sqrt(mean(x^2) + epsilon) over `axis` of each example."""
+    """scale * x / sqrt(mean(x^2) + epsilon) over the last axis, or the last few, of each example."""
 
     axis: Axes = -1
     epsilon: float = Field(default=1e-6, ge=0)
@@ -156,7 +156,12 @@ class RMSNormalization(Layer):
         return shapes[0]
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        shape = _shape_along(self, axes_of(self, self.axis, len(shapes[0])), shapes[0])
+        rank = len(shapes[0])
+        axes = axes_of(self, self.axis, rank)
+        if axes != tuple(range(rank - len(axes), rank)):
+            # Keras builds the layer, and fails when it multiplies by the scale.
+            raise SpecError(f"RMSNormalization works along the last axes only, got axis={self.axis}.")
+        shape = _shape_along(self, axes, shapes[0])
         return (Weight("scale", shape, Ones()),)
 
 

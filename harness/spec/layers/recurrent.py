@@ -35,7 +35,7 @@ class Recurrent(Layer):
     keyword_only: ClassVar[frozenset[str]] = Layer.keyword_only | {
         "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer",
         "recurrent_regularizer", "bias_regularizer", "dropout", "recurrent_dropout", "seed", "return_sequences",
-        "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask",
+        "return_state", "go_backwards", "unroll", "zero_output_for_mask",
     }
     gates: ClassVar[int] = 1
     states: ClassVar[int] = 1
@@ -55,17 +55,14 @@ class Recurrent(Layer):
     return_sequences: bool = False
     return_state: bool = False
     go_backwards: bool = False
-    stateful: bool = False
     unroll: bool = False
     zero_output_for_mask: bool = False
 
-    @field_validator("stateful")
-    @classmethod
-    def _refuse_stateful(cls, value: bool) -> bool:
-        if value:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs.pop("stateful", False):
             raise SpecError("stateful=True is not supported: what a batch computes would depend on the batches "
-                            "before it.", hint="Use return_state and initial_state.")
-        return value
+                            "before it.", where=type(self).__name__, hint="Use return_state and initial_state.")
+        super().__init__(*args, **kwargs)
 
     @property
     def stochastic(self) -> bool:

@@ -9,6 +9,7 @@ some optimizers look at variables as a whole.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -26,7 +27,7 @@ class MultiHeadAttention(Keyed):
     """keras.layers.MultiHeadAttention on (query, value, key); returns (output, the query's mask).
 
     A query that may see no key: the mean of all values if `rate` is 0, nothing otherwise (as in Keras).
-    erases_masks: Keras's layer takes the masks off the tensors it is called on.
+    erases_masks: Keras's layer takes the masks off the tensors it is called on (backends/pytorch/masks.py).
     """
 
     erases_masks = True
@@ -84,8 +85,11 @@ class MultiHeadAttention(Keyed):
         output = self.attention_output(y_BTD)
         return output.reshape(*output.shape[:2], *self.output_sizes), masks[0]
 
+    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+        return masks[0]
+
     def _split(self, x_BTD: torch.Tensor) -> torch.Tensor:
-        return x_BTD.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x_BTD.reshape(*x_BTD.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _join_masks(
         self, query_BTD: torch.Tensor, value_BSD: torch.Tensor, masks: Masks, attention_mask: torch.Tensor | None,

@@ -40,7 +40,7 @@ def draw_masks(key: torch.Tensor | None, layers: Sequence[Recurrent], x_BTI: tor
     shape = (batch, sum(count * size for count, size, _ in parts))
     drawn = torch.rand(shape, device=x_BTI.device) if key is None else bits(key, shape)
     masks: list[torch.Tensor | None] = []
-    for part, (count, size, rate) in zip(drawn.split([c * s for c, s, _ in parts], 1), parts, strict=True):
+    for part, (count, size, rate) in zip(torch.split(drawn, [c * s for c, s, _ in parts], 1), parts, strict=True):
         if count == 0:
             masks.append(None)
             continue

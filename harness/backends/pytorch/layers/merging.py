@@ -7,6 +7,7 @@ only if every input has one; Multiply, Maximum and Minimum leave masked steps ou
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -40,7 +41,14 @@ def minimum(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.where(a <= b, a, b)
 
 
-class Merge(nn.Module):
+class Joining(nn.Module):
+    """Base of the merges whose output is masked where every input is."""
+
+    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+        return joint_mask(masks)
+
+
+class Merge(Joining):
     """Elementwise merge whose inputs' masks play no part in the values: "add", "subtract" or "average"."""
 
     def __init__(self, operation: str) -> None:
@@ -58,7 +66,7 @@ class Merge(nn.Module):
         return (total / len(tensors) if self.operation == "average" else total), joint_mask(masks)
 
 
-class Multiply(nn.Module):
+class Multiply(Joining):
     """The product; a masked step counts as 1, and gives 0 where it is masked in every input (multiply.py)."""
 
     def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -71,7 +79,7 @@ class Multiply(nn.Module):
         return output, joint
 
 
-class Extreme(nn.Module):
+class Extreme(Joining):
     """Maximum or Minimum; a masked step does not compete (base_merge.py: _apply_merge_op_and_or_mask)."""
 
     def __init__(self, largest: bool) -> None:
@@ -102,14 +110,16 @@ class Concatenate(nn.Module):
         self.axis = axis
 
     def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
-        output = torch.cat(inputs, self.axis)
+        return torch.cat(inputs, self.axis), self.output_mask(inputs, masks)
+
+    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
         if all(mask is None for mask in masks):
-            return output, None
+            return None
         # concatenate.py: a missing mask is all True; a step is masked if all its features are.
         full = [torch.ones_like(x, dtype=torch.bool) if mask is None
                 else mask.unsqueeze(-1).expand_as(x) if mask.dim() < x.dim() else mask
                 for x, mask in zip(inputs, masks, strict=True)]
-        return output, torch.cat(full, self.axis).any(-1)
+        return torch.cat(full, self.axis).any(-1)
 
 
 def _build_merge(operation: str, layer: object, *shapes: Shape) -> nn.Module:

@@ -50,7 +50,9 @@ class BatchNormalization(nn.Module):
         (mask,) = masks
         if mask is not None and self.training and not self.frozen:
             return self._masked(x, mask), mask
-        if self.axis == 2 and x.dim() == 3:
+        if self.axis == 1:
+            y = self._normalize(x)
+        elif self.axis == 2 and x.dim() == 3:
             # As images of width 1, whose channels are last in memory: torch has a fast path for these only.
             y = self._normalize(x.unsqueeze(2).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).squeeze(2)
         else:
@@ -59,7 +61,7 @@ class BatchNormalization(nn.Module):
 
     def _normalize(self, x_NCX: torch.Tensor) -> torch.Tensor:
         if self.frozen or not self.training:
-            return F.batch_norm(x_NCX, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            return F.batch_norm(x_NCX, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         # With momentum 1 the scratch buffers come back holding the batch's own mean and (unbiased) variance. The
         # running buffers cannot be passed: torch would blend the unbiased variance into them. torch.batch_norm
         # rather than F.batch_norm, because Keras allows a single value per channel.
@@ -146,17 +148,10 @@ class LayerNormalization(_AlongAxes):
         return scaled if self.weight is None else scaled * self.weight
 
 
-class RMSNormalization(_AlongAxes):
-    """F.rms_norm over any axes."""
+class RMSNormalization(nn.RMSNorm):
+    """nn.RMSNorm; the spec sees to it that the axes are the last."""
 
-    def __init__(self, layer: spec.RMSNormalization, shape: Shape) -> None:
-        super().__init__(spec.axes_of(layer, layer.axis, len(shape)), shape)
-        self.eps = layer.epsilon
-        self.weight = nn.Parameter(torch.ones(self.normalized_shape))
-        self.keras_weights = {"scale": self.trailing("weight", layer.weights(shape)[0].shape)}
-
-    def kernel(self, x: torch.Tensor) -> torch.Tensor:
-        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+    keras_weights = {"scale": same("weight")}
 
 
 class UnitNormalization(nn.Module):
@@ -188,7 +183,13 @@ class GroupNormalization(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x_NCX = x.movedim(self.axis, 1)
-        return F.group_norm(x_NCX, self.groups, self.weight, self.bias, self.eps).movedim(1, self.axis)
+        if self.weight is None and self.bias is not None:
+            # torch 2.13 fails in the backward pass of a bias without a weight ("tensor does not have a device").
+            y_NCX = F.group_norm(x_NCX, self.groups, eps=self.eps)
+            y_NCX = y_NCX + self.bias.reshape(-1, *(1,) * (x_NCX.dim() - 2))
+        else:
+            y_NCX = F.group_norm(x_NCX, self.groups, self.weight, self.bias, self.eps)
+        return y_NCX.movedim(1, self.axis)
 
 
 def build_batch_normalization(layer: spec.BatchNormalization, *shapes: Shape) -> nn.Module:
@@ -203,7 +204,7 @@ def build_layer_normalization(layer: spec.LayerNormalization, *shapes: Shape) ->
 
 
 def build_rms_normalization(layer: spec.RMSNormalization, *shapes: Shape) -> nn.Module:
-    return RMSNormalization(layer, shapes[0])
+    return RMSNormalization(list(layer.weights(shapes[0])[0].shape), layer.epsilon)
 
 
 def build_unit_normalization(layer: spec.UnitNormalization, *shapes: Shape) -> nn.Module:

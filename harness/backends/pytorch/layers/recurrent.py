@@ -43,8 +43,10 @@ class Recurrent(Keyed):
         draws = self.training and self.layer.stochastic
         (dropout,) = draw_masks(self.key, [self.layer], x_BTI) if draws else [DropoutMasks()]
         output, last = self.reader.read(x_BTI, mask_BT, states, dropout)
-        output_mask = masks[0] if self.layer.return_sequences else None
-        return ((output, *last) if self.layer.return_state else output), output_mask
+        return ((output, *last) if self.layer.return_state else output), self.output_mask((x_BTI,), masks)
+
+    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+        return masks[0] if self.layer.return_sequences else None
 
 
 class Bidirectional(Keyed):
@@ -80,9 +82,11 @@ class Bidirectional(Keyed):
         outputs = self._merge(ahead, back)
         if self.layer.return_state:
             outputs = (*outputs, *last, *last_back)
-        output_mask = masks[0] if self.layer.return_sequences else None
-        output_masks = (output_mask, output_mask) if self.merge_mode is None else output_mask
-        return (outputs if len(outputs) > 1 else outputs[0]), output_masks
+        return (outputs if len(outputs) > 1 else outputs[0]), self.output_mask((x_BTI,), masks)
+
+    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | Masks | None:
+        mask_BT = masks[0] if self.layer.return_sequences else None
+        return (mask_BT, mask_BT) if self.merge_mode is None else mask_BT
 
     def _merge(self, ahead: torch.Tensor, back: torch.Tensor) -> tuple[torch.Tensor, ...]:
         match self.merge_mode:

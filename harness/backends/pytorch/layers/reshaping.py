@@ -106,7 +106,7 @@ class BicubicUpSampling2D(nn.Module):
 
     def forward(self, x_NHWC: torch.Tensor) -> torch.Tensor:
         rows, columns = self.rows.to(x_NHWC.dtype), self.columns.to(x_NHWC.dtype)
-        return torch.einsum("ih,nhwc,jw->nijc", rows, x_NHWC, columns)
+        return torch.einsum("ih,nhwc,jw->nijc", rows, x_NHWC, columns).contiguous()
 
 
 def build_flatten(layer: spec.Flatten, *shapes: Shape) -> nn.Module:
@@ -148,7 +148,8 @@ def build_up_sampling1d(layer: spec.UpSampling1D, *shapes: Shape) -> nn.Module:
 def build_up_sampling2d(layer: spec.UpSampling2D, *shapes: Shape) -> nn.Module:
     if layer.interpolation == "bicubic":
         _, height, width, _ = shapes[0]
-        assert height is not None and width is not None  # the spec refused it otherwise
+        assert height is not None, "the spec refused it"
+        assert width is not None, "the spec refused it"
         return BicubicUpSampling2D(layer.size, height, width)
     return UpSampling2D(layer.size, layer.interpolation)
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from harness.backends.pytorch.activations import activation_function
+from harness.backends.pytorch.activations import Activation, activation_function
 from harness.backends.pytorch.layers.dropout_masks import DropoutMasks
 from harness.backends.pytorch.weights import Pieces, WeightMap
 from harness.spec.layers import recurrent as spec
@@ -28,14 +28,24 @@ class Reader(nn.RNNBase):
     """Base: reads sequences in one direction, as one Keras layer.
 
     gate_order: the place of each of torch's gates among Keras's; a permutation that is its own inverse.
-    layer: the spec it was made from. kernel: whether torch's own kernel computes what Keras does.
+    layer: the spec it was made from. kernel: whether torch's own kernel computes what Keras does. zero_output:
+    whether a masked step's output is 0, not that of the step before.
     """
 
     gate_order: tuple[int, ...] = (0,)
     bounded: bool = True  # activations that cannot overflow
 
+    layer: spec.Recurrent
+    kernel: bool
+    zero_output: bool
+    apply_activation: Activation
+    weight_ih_l0: torch.Tensor
+    weight_hh_l0: torch.Tensor
+    bias_ih_l0: torch.Tensor
+    bias_hh_l0: torch.Tensor
+
     def configure(self, layer: spec.Recurrent, kernel: bool, zero_output: bool) -> None:
-        """kernel: whether torch's own kernel computes what Keras does."""
+        """The rest of the constructor, after torch's own."""
         self.kernel = kernel
         self.zero_output = zero_output
         self.layer = layer
@@ -184,19 +194,20 @@ class GRU(Reader, nn.GRU):
     def __init__(self, inputs: int, layer: spec.GRU, zero_output: bool) -> None:
         nn.GRU.__init__(self, inputs, layer.units, bias=layer.use_bias, batch_first=True)
         self.recurrent_activation = activation_function(layer.recurrent_activation) or _identity
+        self.reset_after = layer.reset_after
         native = (layer.activation, layer.recurrent_activation, layer.reset_after) == ("tanh", "sigmoid", True)
         self.configure(layer, native, zero_output)
 
     def step(self, x_BG: torch.Tensor, states: States, masks_NBH: torch.Tensor | None) -> States:
         (h_BH,) = states
-        gate, size = self.recurrent_activation, self.hidden_size
+        gate = self.recurrent_activation
         x_r, x_z, x_n = x_BG.chunk(3, -1)
-        if self.layer.reset_after:
+        if self.reset_after:
             h_r, h_z, h_n = self.recur(h_BH, masks_NBH).chunk(3, -1)
             r_BH, z_BH = gate(x_r + h_r), gate(x_z + h_z)
             n_BH = self.apply_activation(x_n + r_BH * h_n)
         else:
-            kernel_r, kernel_z, kernel_n = self.weight_hh_l0.split(size)
+            kernel_r, kernel_z, kernel_n = self.weight_hh_l0.chunk(3)
             masked = (h_BH,) * 3 if masks_NBH is None else tuple(h_BH * mask for mask in masks_NBH)
             r_BH, z_BH = gate(x_r + F.linear(masked[0], kernel_r)), gate(x_z + F.linear(masked[1], kernel_z))
             n_BH = self.apply_activation(x_n + F.linear(r_BH * masked[2], kernel_n))

@@ -22,8 +22,8 @@ FAMILIES = (attention, recurrent, regularization)
 KEYED: dict[type, Callable[..., keras.layers.Layer]] = {}
 for _family in FAMILIES:
     KEYED.update(_family.KEYED)
-EXACT: dict[type, Callable[..., keras.layers.Layer | None]] = {**reshaping.EXACT}
-NESTED: dict[type, Callable[..., keras.layers.Layer]] = {**recurrent.NESTED}
+EXACT: dict[Any, Callable[..., keras.layers.Layer | None]] = {**reshaping.EXACT}
+NESTED: dict[Any, Callable[..., keras.layers.Layer]] = {**recurrent.NESTED}
 
 
 def build_layer(layer: Layer, keyed: bool, **common: Any) -> keras.layers.Layer:

@@ -45,7 +45,11 @@ def _all_fields(value: Configured) -> dict[str, Any]:
 def stock(layer: Layer, **common: Any) -> keras.layers.Layer:
     """keras.layers.<the same name>(**the same arguments); common: name, dtype, trainable."""
     keras_class = getattr(keras.layers, type(layer).__name__)
-    return keras_class(**arguments(layer), **common)
+    # SpatialDropout does not take `trainable` as an argument.
+    trainable = common.pop("trainable", True)
+    built = keras_class(**arguments(layer), **common)
+    built.trainable = trainable
+    return built
 
 
 def numpy(value: Any) -> np.ndarray:

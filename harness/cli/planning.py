@@ -1,0 +1,128 @@
+"""harness plan: what would be run, how much it is, and whether data and models fit; nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.exits import OK
+from harness.cli.output import Json, byte_size, emit, table
+
+if TYPE_CHECKING:
+    from harness.runner.matrix import Cell
+
+Overrides = Annotated[list[str] | None, typer.Argument(help="key=value: recipe.epochs=3 matrix.seed=[0,1] ...")]
+ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A .yaml or .json file, or a name.")]
+
+# A training step costs about three forward passes: forward, gradients of the inputs, gradients of the weights.
+TRAINING_PASSES = 3
+# A row of series.parquet, compressed; what run.json holds beside the curves. Rough, and only said to be so.
+SERIES_BYTES, RECORD_BYTES = 24, 12_000
+SLOTS = 2  # of Adam for each weight: what most checkpoints hold beside the weights
+
+
+def plan(experiment: ExperimentArgument, overrides: Overrides = None, as_json: Json = False) -> int:
+    """Say what would be run, and whether data and models fit.
+
+    Cells, parameters, FLOPs, steps and sizes; nothing is trained and nothing is written.
+    """
+    from harness.cli.experiments import read
+    from harness.runner.check import check
+
+    found = read(experiment, overrides or [])
+    entries = describe(check(found))
+    data = {"name": found.name, "question": found.question, "cells": entries, "totals": totals(entries)}
+    emit(data, _text(data), as_json)
+    return OK
+
+
+def describe(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """One entry per cell. Cells that differ only in backend and seed share the work. Raises SpecError."""
+    known: dict[tuple[int, int, int], dict[str, Any]] = {}
+    entries = []
+    for cell in cells:
+        key = (id(cell.model), id(cell.data), id(cell.recipe))
+        if key not in known:
+            known[key] = _measures(cell)
+        entries.append({
+            "id": cell.id, "title": cell.title, "model": cell.model_name, "data": cell.data.name,
+            "backend": cell.backend, "tier": cell.execution.tier, "seed": cell.seed, **known[key],
+        })
+    return entries
+
+
+def _measures(cell: Cell) -> dict[str, Any]:
+    """Steps, examples and sizes of one run."""
+    from harness.runner.models import load_dataset
+
+    dataset = load_dataset(cell.data, cell.folder)
+    phases = _phases(cell)
+    steps = sum(phase["steps"] for phase in phases)
+    trained = sum(phase["examples_trained"] for phase in phases)
+    flops = cell.model.flops
+    width = 8 if cell.execution.precision == "float64" else 4
+    return {
+        "parameters": cell.model.parameters, "flops": flops, "examples": dataset.examples, "classes": dataset.classes,
+        "phases": phases, "steps": steps, "examples_trained": trained,
+        "training_flops": None if flops is None else TRAINING_PASSES * flops * trained,
+        "weight_bytes": cell.model.parameters * width,
+        "data_bytes": sum(array.nbytes for part in dataset.splits.values() for _, array in part.named()),
+        "record_bytes": RECORD_BYTES + SERIES_BYTES * steps
+        + len(phases) * (1 + SLOTS) * cell.model.parameters * width,
+    }
+
+
+def _phases(cell: Cell) -> list[dict[str, Any]]:
+    """Each phase with its number of steps. The cell was checked before."""
+    from harness.plan.finetune import model_of_phase
+    from harness.runner.models import load_dataset
+
+    spec, phases = cell.model, []
+    for phase in cell.recipe.resolved_phases():
+        spec = model_of_phase(spec, phase)
+        data = load_dataset(cell.data if phase.data is None else phase.data, cell.folder)
+        part, batch = data.splits[phase.split], phase.batch_size or 1
+        per_epoch = part.examples // batch if phase.drop_last else -(-part.examples // batch)
+        steps = per_epoch * phase.epochs if phase.steps is None else min(phase.steps, per_epoch * phase.epochs)
+        phases.append({
+            "name": phase.name, "epochs": phase.epochs, "steps": steps,
+            "examples_trained": min(steps * batch, part.examples * phase.epochs),
+            "trainable_parameters": spec.trainable_parameters, "start_from": phase.start_from,
+        })
+    return phases
+
+
+def totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    flops = [entry["training_flops"] for entry in entries]
+    return {
+        "cells": len(entries),
+        "steps": sum(entry["steps"] for entry in entries),
+        "examples_trained": sum(entry["examples_trained"] for entry in entries),
+        "training_flops": None if None in flops else sum(flops),
+        "record_bytes": sum(entry["record_bytes"] for entry in entries),
+    }
+
+
+def _text(data: dict[str, Any]) -> str:
+    header = ("model", "data", "tier", "cells", "parameters", "FLOPs", "train examples", "steps", "training FLOPs")
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for entry in data["cells"]:
+        others = entry["title"].removesuffix(f"{entry['backend']}, {entry['tier']}, seed {entry['seed']}")
+        key = (others.rstrip(", "), entry["data"], entry["tier"], entry["steps"])
+        groups.setdefault(key, []).append(entry)
+    rows = []
+    for (title, name, tier, steps), entries in groups.items():
+        first = entries[0]
+        flops = first["training_flops"]
+        rows.append((title, name, tier, len(entries), first["parameters"], first["flops"], first["examples"]["train"],
+                     steps, None if flops is None else f"{flops:.3g}"))
+    all_of = data["totals"]
+    work = "" if all_of["training_flops"] is None else f", about {all_of['training_flops']:.3g} FLOPs"
+    return "\n".join([
+        f"{data['name']}: {data['question']}", "", table(header, rows), "",
+        f"{all_of['cells']} cells, {all_of['steps']:,} steps{work}; records of about "
+        f"{byte_size(all_of['record_bytes'])}. FLOPs are of one example's forward pass; steps and training FLOPs "
+        "of one cell.",
+    ])

@@ -1,0 +1,129 @@
+"""How far a run is, on stderr: a live line in a terminal, one plain line per cell elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from harness.runner.progress import Progress
+
+Display = Callable[[Mapping[str, Any]], None]
+
+
+@contextmanager
+def progress_display(stream: TextIO | None = None) -> Iterator[Display]:
+    """Gives a function that takes the driver's events and shows them."""
+    stream = sys.stderr if stream is None else stream
+    if not stream.isatty():
+        yield PlainLines(stream)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    display = LiveLines(stream)
+    # Four frames a second: drawing must not take the machine from the cell that is timed.
+    with Live(get_renderable=display.renderable, console=Console(file=stream), refresh_per_second=4,
+              transient=True) as live:
+        display.console = live.console
+        yield display
+
+
+class PlainLines:
+    """One line when a run begins and one for each cell that ends."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.state = stream, Progress()
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        self.state.update(event)
+        line = event_line(event, self.state)
+        if line:
+            print(line, file=self.stream, flush=True)
+
+
+class LiveLines:
+    """The running cell and the whole run, redrawn; lines of finished cells scroll by above."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.state = stream, Progress()
+        self.console: Any = None
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        self.state.update(event)
+        line = event_line(event, self.state)
+        if line and self.console is not None:
+            self.console.print(line, markup=False, highlight=False)
+
+    def renderable(self) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        state = self.state
+        line = Table.grid(padding=(0, 1))
+        line.add_row(ProgressBar(total=max(state.total, 1), completed=state.done + _part(state), width=30),
+                     Text(whole_line(state)))
+        return Group(line, Text(cell_line(state), style="dim", no_wrap=True, overflow="ellipsis"))
+
+
+def _part(state: Progress) -> float:
+    return state.share if state.current else 0.0
+
+
+def event_line(event: Mapping[str, Any], state: Progress) -> str | None:
+    """The line that an event is worth, None for none."""
+    kind = event.get("event")
+    if kind == "plan":
+        skipped = f", {event['skipped']} already done" if event["skipped"] else ""
+        return f"{event['cells']} cells{skipped}; results in {event['out']}"
+    if kind == "cell_finished":
+        reason = event.get("reason") or {}
+        failed = f" ({reason.get('kind')}: {_one_line(reason.get('message'))})" if event["status"] != "done" else ""
+        loss = "" if state.loss is None or failed else f", loss {state.loss:.4g}"
+        left = "" if state.seconds_left is None else f", about {duration(state.seconds_left)} left"
+        if state.done >= state.total:
+            left = ""
+        return (f"[{state.done}/{state.total}] {event['title']}: {event['status']} in "
+                f"{duration(event['seconds'])}{loss}{failed}{left}")
+    if kind == "waiting":
+        return str(event["message"])
+    return None
+
+
+def whole_line(state: Progress) -> str:
+    """ "7/12 cells, 1 failed, about 2 min left"."""
+    parts = [f"{state.done}/{state.total} cells"]
+    if state.failed:
+        parts.append(f"{state.failed} failed")
+    if state.seconds_left is not None and state.done < state.total:
+        parts.append(f"about {duration(state.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def cell_line(state: Progress) -> str:
+    """ "mlp, pytorch, tuned, seed 0: finetune 3/10, loss 0.123, 45,000 samples/s"."""
+    if state.current is None:
+        return state.message or ""
+    parts = []
+    if state.phase:
+        parts.append(f"{state.phase} {state.epoch}/{state.epochs}")
+    if state.loss is not None:
+        parts.append(f"loss {state.loss:.4g}")
+    if state.samples_per_second:
+        parts.append(f"{state.samples_per_second:,.0f} samples/s")
+    return f"{state.current}: {', '.join(parts) or 'starting'}"
+
+
+def duration(seconds: float) -> str:
+    """ "3.2 s", "2 min", "1.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _one_line(text: Any) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= 160 else line[:157] + "..."

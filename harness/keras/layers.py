@@ -1,0 +1,278 @@
+"""keras.layers: every layer class of the vocabulary as Keras presents it, with weights and a `trainable` to set.
+
+A layer of the spec is frozen data. `Layer` here stands in front of one: it can be frozen and unfrozen, and it
+owns its weights, one set per framework, so that models that share a layer share its weights, as in Keras.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.errors import SpecError
+from harness.keras.refusals import namespace
+from harness.spec.configured import snake_case
+from harness.spec.layers import LAYERS
+from harness.spec.layers.base import Layer as LayerSpec
+from harness.spec.notation import Call, Input, Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+KerasTensor = Tensor
+# Which layer made a call: the spec that a call holds does not know who stands in front of it.
+MADE_BY: weakref.WeakKeyDictionary[Call, Layer] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A weight to look at: name ("kernel"), value, and whether the optimizer updates it."""
+
+    name: str
+    value: np.ndarray
+    trainable: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    def numpy(self) -> np.ndarray:
+        return self.value
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        import numpy as np
+
+        return np.array(self.value, dtype=dtype)
+
+
+class Layer:
+    """keras.layers.Layer: base of the classes below; it cannot be derived from, because a layer must be known
+    to both frameworks.
+
+    values: framework -> role ("kernel") -> array; empty before a model has drawn its first weights.
+    """
+
+    spec_class: ClassVar[type[LayerSpec]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(type(self), "spec_class"):
+            raise SpecError("keras.layers.Layer itself does nothing.", hint="Use one of the layers of keras.layers.")
+        self._stand_for(type(self).spec_class(*map(behind, args), **{key: behind(item) for key, item in kwargs.items()}))
+
+    def __init_subclass__(cls, *, of_harness: bool = False, **kwargs: Any) -> None:
+        if not of_harness:
+            raise SpecError(
+                f"{cls.__name__} is a layer of your own: its code would run in one framework only.",
+                hint="Compose it of the layers in keras.layers.",
+            )
+        super().__init_subclass__(**kwargs)
+
+    def _stand_for(self, spec: LayerSpec) -> None:
+        self.spec = spec
+        self.values: dict[str, dict[str, np.ndarray]] = {}
+        self.trainable = spec.trainable
+        self._label: str | None = spec.name
+        self._model: weakref.ref[Any] | None = None
+        self._output: weakref.ref[Tensor] | None = None
+
+    def __call__(self, *inputs: Any, **arguments: Any) -> Any:
+        """Records a call on symbolic tensors. `training` and masks given by hand are refused."""
+        if arguments.pop("training", None) is not None:
+            raise SpecError("a call with training= is not supported.", where=repr(self),
+                            hint="Set layer.trainable = False to keep a BatchNormalization in inference mode.")
+        outputs = self.spec(*inputs, **arguments)
+        first = outputs[0] if isinstance(outputs, tuple) else outputs
+        if first.call is not None:
+            MADE_BY[first.call] = self
+            self._output = self._output or weakref.ref(first)
+        return outputs
+
+    def joins(self, label: str, model: Any) -> None:
+        """A model has this layer under that name."""
+        self._label = self._label or label
+        if self._model is None or self._model() is None:
+            self._model = weakref.ref(model)
+
+    @property
+    def name(self) -> str:
+        return self._label or snake_case(type(self.spec).__name__)
+
+    @property
+    def output(self) -> Tensor:
+        """The tensor that its first call made. Raises SpecError before there is one."""
+        tensor = self._output() if self._output else None
+        if tensor is None:
+            raise SpecError(f"the layer {self.name!r} has not been called.", hint="Call it, or take it from a model.")
+        return tensor
+
+    @property
+    def input(self) -> Any:
+        """What its first call read: a tensor, or a list of them."""
+        call = self.output.call
+        assert call is not None
+        return call.inputs[0] if len(call.inputs) == 1 else list(call.inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that differ from Keras's defaults."""
+        return {"name": self.name, **self.spec.config()}
+
+    @property
+    def weights(self) -> list[Variable]:
+        """In Keras's order, of TensorFlow's half. Raises SpecError before a model is built with it."""
+        model = self._model() if self._model else None
+        if model is None:
+            raise SpecError(f"the layer {self.name!r} is in no model yet; it has no weights.")
+        return [
+            Variable(weight.role, model.value_of(self, weight.role), weight.trainable and self.trainable)
+            for weight in model.declared_weights(self)
+        ]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        return [weight for weight in self.weights if weight.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        return [weight for weight in self.weights if not weight.trainable]
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Arrays in Keras's order, of TensorFlow's half (or of the only framework)."""
+        return [weight.value for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets both halves. Raises SpecError where number or shapes do not fit."""
+        import numpy as np
+
+        own = self.weights
+        arrays = [np.asarray(weight) for weight in weights]
+        if [array.shape for array in arrays] != [weight.shape for weight in own]:
+            raise SpecError(f"the weights of {self.name!r} have the shapes {[weight.shape for weight in own]}, "
+                            f"got {[array.shape for array in arrays]}.", where="set_weights")
+        for half in self.values:
+            self.values[half] = {weight.name: array for weight, array in zip(own, arrays, strict=True)}
+
+    def count_params(self) -> int:
+        """The number of parameters."""
+        return sum(weight.value.size for weight in self.weights)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "spec":
+            raise AttributeError(name)
+        try:
+            return getattr(self.spec, name)
+        except AttributeError:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class InputLayer(Layer, of_harness=True):
+    """An input in the list `model.layers`; it has no weights. Called by a script it makes an Input."""
+
+    def __new__(cls, input_shape: Any = None, **arguments: Any) -> Any:
+        shape = arguments.pop("shape", input_shape)
+        return Input(shape, **arguments)
+
+    @classmethod
+    def of(cls, tensor: Tensor, name: str) -> InputLayer:
+        layer: InputLayer = object.__new__(cls)
+        layer._label, layer.trainable, layer.values, layer.tensor = name, True, {}, tensor
+        return layer
+
+    tensor: Tensor
+
+    @property
+    def output(self) -> Tensor:
+        return self.tensor
+
+    @property
+    def weights(self) -> list[Variable]:
+        return []
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "batch_shape": self.tensor.shape, "dtype": self.tensor.dtype}
+
+
+_CLASSES: dict[type[LayerSpec], type[Layer]] = {}
+
+
+def class_for(spec_class: type[LayerSpec]) -> type[Layer]:
+    """The class that stands in front of a layer class of the spec."""
+    if spec_class not in _CLASSES:
+        body = {"spec_class": spec_class, "__doc__": spec_class.__doc__, "__module__": __name__}
+        _CLASSES[spec_class] = type(Layer)(spec_class.__name__, (Layer,), body, of_harness=True)
+    return _CLASSES[spec_class]
+
+
+def in_front_of(spec: LayerSpec) -> Layer:
+    """A Layer for a layer of the spec that was made without one."""
+    cls = class_for(type(spec))
+    layer = cls.__new__(cls)
+    layer._stand_for(spec)
+    return layer
+
+
+def behind(value: Any) -> Any:
+    """The spec behind a Layer, inside of lists too; anything else as it is."""
+    if isinstance(value, Layer):
+        return value.spec
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(behind, value))
+    return value
+
+
+def refuse_arguments(owner: str, arguments: Mapping[str, Any]) -> Any:
+    raise SpecError(f"{owner} takes no {', '.join(map(repr, arguments))} here.", hint="Use the layer of that name.")
+
+
+def _merging(name: str) -> Any:
+    def function(inputs: Sequence[Tensor], **arguments: Any) -> Any:
+        return class_for(LAYERS.classes[name])(**arguments)(list(inputs))
+
+    function.__doc__ = f"keras.layers.{name} of the tensors."
+    return function
+
+
+_CLASS_TABLE = {name: class_for(cls) for name, cls in LAYERS.classes.items()}
+_MERGING = ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
+_KNOWN = """
+    ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention AlphaDropout Attention
+    AveragePooling3D Bidirectional CategoryEncoding CenterCrop Conv1DTranspose Conv2DTranspose Conv3D Conv3DTranspose
+    ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D DepthwiseConv1D Discretization ELU EinsumDense
+    GRUCell GaussianDropout GlobalAveragePooling3D GlobalMaxPooling3D GroupNormalization GroupQueryAttention
+    HashedCrossing Hashing Identity IntegerLookup LSTMCell Lambda Masking MaxPooling3D MelSpectrogram Normalization
+    PReLU Pipeline RMSNormalization RNN RandomBrightness RandomContrast RandomCrop RandomFlip RandomHue RandomRotation
+    RandomTranslation RandomZoom RepeatVector Resizing SeparableConv1D SimpleRNNCell SpatialDropout3D
+    SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper
+    UnitNormalization UpSampling3D Wrapper ZeroPadding1D ZeroPadding3D Dot Maximum Minimum Subtract deserialize
+    serialize
+""".split()
+_PREPARE = "Prepare the data before fit, in NumPy."
+_HINTS = {name: _PREPARE for name in _KNOWN if name.startswith("Random") or name in (
+    "CategoryEncoding", "Discretization", "Hashing", "HashedCrossing", "IntegerLookup", "Normalization", "StringLookup",
+    "TextVectorization", "Resizing", "CenterCrop")}
+_HINTS["Lambda"] = "Its code would run in one framework only; compose it of layers."
+
+
+def _aliases() -> dict[str, type[Layer]]:
+    """Keras's second names: MaxPool2D, Convolution2D."""
+    found = {}
+    for name, cls in _CLASS_TABLE.items():
+        short = re.sub(r"Pooling(?=\dD)", "Pool", name).replace("AveragePool", "AvgPool")
+        long = re.sub(r"Conv(?=\dD)", "Convolution", name)
+        found |= {alias: cls for alias in (short, long) if alias != name}
+    return found
+
+
+_FUNCTIONS = {name.lower(): _merging(name) for name in _MERGING if name in LAYERS.classes}
+
+__getattr__, __dir__ = namespace(
+    "keras.layers",
+    {**_CLASS_TABLE, **_aliases(), **_FUNCTIONS, "Input": Input, "InputLayer": InputLayer, "Layer": Layer}, _KNOWN,
+    hint="`harness.layers` lists what both frameworks carry.", hints=_HINTS,
+)

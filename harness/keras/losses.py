@@ -1,0 +1,31 @@
+"""keras.losses: the losses as data. The functions stand for their classes, as `compile(loss=...)` takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.keras.refusals import namespace
+from harness.spec.configured import snake_case
+from harness.spec.losses import LOSSES, Loss
+
+
+def get(identifier: Any) -> Loss:
+    """A loss from its name, its configuration, or itself."""
+    return LOSSES.parse(identifier)
+
+
+_FUNCTIONS = {snake_case(name): cls for name, cls in LOSSES.classes.items()}
+_FUNCTIONS |= {name: LOSSES.find(name) for name in ("kl_divergence", "mse", "mae", "MSE", "MAE")}
+_KNOWN = (
+    "BinaryFocalCrossentropy", "CTC", "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy",
+    "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "Hinge", "LogCosh", "MeanAbsolutePercentageError",
+    "MeanSquaredLogarithmicError", "Poisson", "SquaredHinge", "Tversky", "binary_focal_crossentropy",
+    "categorical_focal_crossentropy", "categorical_hinge", "cosine_similarity", "hinge", "log_cosh",
+    "mean_absolute_percentage_error", "mean_squared_logarithmic_error", "poisson", "squared_hinge", "deserialize",
+    "serialize",
+)
+
+__getattr__, __dir__ = namespace(
+    "keras.losses", {**LOSSES.classes, **_FUNCTIONS, "Loss": Loss, "get": get}, _KNOWN,
+    hint=f"Use one of {', '.join(LOSSES.classes)}.",
+)

@@ -1,0 +1,235 @@
+"""Runs an experiment: what is not done yet, one cell after the other, each in a process of its own.
+
+    <out>/experiment.json       the experiment, every default written out
+    <out>/cells/<id>/           one record per finished cell, written whole by the cell itself
+    <out>/logs/<id>.log         what the frameworks printed
+
+A cell is finished when its record is there; everything else can be killed at any moment and run again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.records import strict_json
+from harness.records.folder import checkpoint_file
+from harness.records.record import Record, write_record
+from harness.records.store import Store
+from harness.report.results import EXPERIMENT_FILE, Results
+from harness.runner.cell import failure, now
+from harness.runner.check import check
+from harness.runner.dependencies import Need, ordered
+from harness.runner.locks import FileLock, machine_lock_path
+from harness.runner.matrix import Cell
+from harness.runner.workers import Job, JobResult, Worker
+from harness.spec.experiment import Experiment, read_experiment
+
+OnEvent = Callable[[dict[str, Any]], None]
+CELL_JOB = "harness.runner.cell:cell_job"
+
+
+class Interrupted(HarnessError):  # noqa: N818 (it is no error)
+    """The user ended the run (Ctrl-C). Everything that was finished is kept. Exit code 2."""
+
+    exit_code = 2
+
+
+@dataclass
+class Settings:
+    """How cells are run. backend_of: cell -> the worker that runs it; tests put their own in these places."""
+
+    function: str = CELL_JOB
+    retry_failed: bool = False
+    timeout: float | None = None
+    lock: Path | None = None
+    backend_of: Callable[[Cell], str] = lambda cell: cell.backend
+
+
+def run(
+    experiment: Experiment | Mapping[str, Any] | Path | str, out: Path | str | None = None,
+    overrides: Sequence[str] = (), dry_run: bool = False, on_event: OnEvent | None = None, *,
+    retry_failed: bool = False, timeout: float | None = None,
+) -> Results:
+    """Runs all cells of an experiment that are not finished yet.
+
+    experiment: a .yaml or .json file, or the same as a mapping. out: the folder of the results; by default
+    results/<name>. overrides: "key=value" (with a file). dry_run: finds all mistakes, runs and writes nothing.
+    on_event: called with what happens (runner/progress.py). retry_failed: runs failed cells again. timeout:
+    seconds for a cell. Raises SpecError before anything is written, Interrupted on Ctrl-C.
+    """
+    read = _read(experiment, overrides)
+    found = check(read)
+    folder = Path("results") / read.name if out is None else Path(out)
+    if not dry_run:
+        execute(read, found, folder, on_event, Settings(retry_failed=retry_failed, timeout=timeout))
+    return Results(folder)
+
+
+def _read(experiment: Experiment | Mapping[str, Any] | Path | str, overrides: Sequence[str]) -> Experiment:
+    if isinstance(experiment, (str, Path)):
+        return read_experiment(experiment, overrides)
+    if overrides:
+        from harness.errors import SpecError
+
+        raise SpecError("overrides go with an experiment in a file.", hint="Change the mapping instead.")
+    return Experiment.parse(experiment, folder=Path.cwd())
+
+
+def execute(
+    experiment: Experiment, cells: Sequence[Cell], folder: Path, on_event: OnEvent | None, settings: Settings,
+) -> None:
+    """Runs the cells, checked and in their order, that have no record in `folder` yet."""
+    tell = on_event or (lambda event: None)
+    store = Store(folder)
+    plan = ordered(cells)
+    store.clean()
+    finished = {cell.id for cell, _ in plan if not _is_due(store.get(cell.id), settings)}
+    tell({"event": "plan", "cells": len(plan), "skipped": len(finished), "out": str(folder)})
+    write_experiment(experiment, folder)
+    if len(finished) == len(plan):
+        return
+    lock = FileLock(settings.lock or machine_lock_path())
+    workers = Workers((lock.descriptor,))
+    try:
+        with _stop_on_signals():
+            workers.start({settings.backend_of(cell) for cell, _ in plan if cell.id not in finished})
+            for index, (cell, needed) in enumerate(plan):
+                if cell.id not in finished:
+                    runner = CellRunner(cell, needed, store, settings, workers, tell, (index + 1, len(plan)))
+                    with lock.held(runner.tell_waiting):
+                        runner()
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted. What is finished is kept; run the same command again to go on.") from None
+    finally:
+        workers.close()
+        lock.close()
+
+
+def _is_due(record: Record | None, settings: Settings) -> bool:
+    return record is None or (record.status == "failed" and settings.retry_failed)
+
+
+class Workers:
+    """The fork servers of one run, started when first needed."""
+
+    def __init__(self, descriptors: tuple[int, ...]) -> None:
+        self.descriptors = descriptors
+        self.known: dict[str, Worker] = {}
+
+    def start(self, backends: Iterable[str]) -> None:
+        """Starts all of them and waits: an import beside a timed cell would slow it down."""
+        for backend in sorted(backends):
+            self.get(backend).start()
+        for backend in sorted(backends):
+            self.get(backend).wait()
+
+    def get(self, backend: str) -> Worker:
+        if backend not in self.known:
+            self.known[backend] = Worker(backend, pass_fds=self.descriptors)
+        return self.known[backend]
+
+    def close(self) -> None:
+        for worker in self.known.values():
+            worker.close()
+
+
+@dataclass
+class CellRunner:
+    """One cell: in a child, to a record, whatever becomes of it. place: (its number, of how many)."""
+
+    cell: Cell
+    needed: list[Need]
+    store: Store
+    settings: Settings
+    workers: Workers
+    tell: OnEvent
+    place: tuple[int, int]
+
+    def __call__(self) -> None:
+        # Another driver may have run it while this one waited for the lock.
+        record = self.store.get(self.cell.id)
+        if not _is_due(record, self.settings):
+            assert record is not None
+            self._finished(record.status, record.reason, 0.0)
+            return
+        began, started = time.monotonic(), now()
+        self.tell({"event": "cell_started", "id": self.cell.id, "title": self.cell.title, "index": self.place[0],
+                   "of": self.place[1], "labels": dict(self.cell.labels), "backend": self.cell.backend})
+        result = self._train()
+        record = self.store.get(self.cell.id) if result.status == "done" else None
+        if record is None:
+            reason = result.reason or {"kind": "error", "message": "the cell left no whole record."}
+            write_record(self.store.folder(self.cell.id), failure(self.cell, started, reason), {}, {})
+            self._finished("failed", reason, time.monotonic() - began)
+        else:
+            self._finished("done", None, time.monotonic() - began)
+
+    def _train(self) -> JobResult:
+        checkpoints, missing = {}, None
+        for need in self.needed:
+            path = self.store.folder(need.twin.id) / checkpoint_file(need.after)
+            checkpoints[f"{need.backend}/{need.after}"] = str(path.resolve())
+            if not path.is_file():
+                missing = f"the checkpoint of {need.twin.title!r} ({need.twin.id}) after {need.after!r} is missing: " \
+                          "that cell failed."
+        if missing is not None:
+            return JobResult("failed", reason={"kind": "error", "message": missing})
+        log = self.store.path / "logs" / f"{self.cell.id}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        folder = self.store.folder(self.cell.id).resolve()
+        arguments = {"cell": self.cell.to_data(), "folder": str(folder), "checkpoints": checkpoints}
+        worker = self.workers.get(self.settings.backend_of(self.cell))
+        return worker.run(Job(self.settings.function, arguments, log.resolve()), self._progress,
+                          self.settings.timeout)
+
+    def _progress(self, event: dict[str, Any]) -> None:
+        self.tell({**event, "id": self.cell.id})
+
+    def _finished(self, status: str, reason: Mapping[str, Any] | None, seconds: float) -> None:
+        short = None if reason is None else {"kind": reason.get("kind"), "message": reason.get("message")}
+        self.tell({"event": "cell_finished", "id": self.cell.id, "title": self.cell.title, "status": status,
+                   "reason": short, "seconds": seconds})
+
+    def tell_waiting(self) -> None:
+        self.tell({"event": "waiting", "message": "another run on this machine is timing a cell; waiting for it."})
+
+
+def write_experiment(experiment: Experiment, folder: Path) -> None:
+    """experiment.json, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    source = None if experiment.document is None else str(experiment.document.path)
+    # The report adds its own advice to the command: overrides stand last.
+    command = shlex.join(["harness", "run", source or experiment.name, *experiment.overrides])
+    text = strict_json.dumps({**experiment.to_data(), "source": source, "command": command})
+    temporary = folder / f".{EXPERIMENT_FILE}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, folder / EXPERIMENT_FILE)
+
+
+@contextlib.contextmanager
+def _stop_on_signals() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does (in the main thread; elsewhere signals are not ours)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

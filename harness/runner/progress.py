@@ -1,0 +1,69 @@
+"""Where a run stands, from the driver's events: for the progress display and its estimate of the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """Feed it every event of `execute`. total, done, failed, skipped: cells. current: the running cell's title.
+
+    skipped cells were finished by an earlier run. share: how much of the current cell is done, 0 to 1.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    current: str | None = None
+    phase: str | None = None
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    samples_per_second: float | None = None
+    message: str | None = None
+    _steps: tuple[int, int] = (0, 1)
+    _began: float | None = None
+    _ran: float = 0.0
+
+    def update(self, event: Mapping[str, Any]) -> None:
+        """Takes in one event."""
+        kind = event.get("event")
+        if kind == "plan":
+            self.total, self.skipped = event["cells"], event["skipped"]
+            self.done = self.skipped
+        elif kind == "cell_started":
+            self.current, self._began, self._steps = event["title"], self.clock(), (0, 1)
+            self.loss = self.samples_per_second = self.phase = self.message = None
+        elif kind == "step":
+            self.phase, self.epoch, self.epochs = event.get("phase"), event.get("epoch", 0), event.get("epochs", 0)
+            self._steps = (event.get("step", 0), max(1, event.get("steps", 1)))
+            self.loss = event["loss"] if event.get("loss") is not None else self.loss
+            self.samples_per_second = event.get("samples_per_second")
+        elif kind == "cell_finished":
+            self.done += 1
+            self.failed += event["status"] != "done"
+            self._ran += event["seconds"]
+            self.current, self._began = None, None
+        elif kind == "waiting":
+            self.message = event["message"]
+
+    @property
+    def share(self) -> float:
+        """How much of the current cell's phase is done."""
+        return self._steps[0] / self._steps[1]
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from the cells run so far; None before the first is done."""
+        ran = self.done - self.skipped
+        if ran <= 0:
+            return None
+        each = self._ran / ran
+        running = 0.0 if self._began is None else min(each, self.clock() - self._began)
+        return max(0.0, each * (self.total - self.done) - running)

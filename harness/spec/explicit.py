@@ -1,0 +1,33 @@
+"""Specs with every default written out: what a record and experiment.json hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.spec.configured import Configured
+from harness.spec.dataset import DatasetSpec, Limit, Split
+from harness.spec.execution import Execution
+from harness.spec.preparation import Augmentation
+from harness.spec.recipe import EarlyStopping, Phase, Recipe
+from harness.spec.sources import FileSource
+
+# These are written as their arguments; everything else as {Name: {arguments}}.
+_BARE = (Recipe, Phase, EarlyStopping, DatasetSpec, Split, Limit, Execution, Augmentation, FileSource)
+
+
+def explicit(value: Any) -> Any:
+    """Plain data in which no default is left out; `parse` reads it back to an equal spec."""
+    if isinstance(value, Configured):
+        arguments = {
+            name: explicit(getattr(value, name))
+            for name, field in type(value).model_fields.items() if not field.exclude
+        }
+        if isinstance(value, _BARE):
+            return arguments
+        return {value.canonical_name(): arguments} if arguments else value.canonical_name()
+    if isinstance(value, Mapping):
+        return {str(key): explicit(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [explicit(item) for item in value]
+    return value

@@ -1,0 +1,119 @@
+"""Attention layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from harness import Input, Model, layers
+from harness.spec.model import ModelSpec
+from tests.conformance.engine import Case, Fed
+
+ONE = ((4, 6),)
+PAIR = ((4, 6), (5, 7))
+TRIPLE = ((4, 6), (5, 7), (5, 3))
+
+
+def _case(name: str, inputs: tuple[tuple[int | None, ...], ...] = PAIR, *, num_heads: int = 2, key_dim: int = 3,
+          certified: bool = False, masked: tuple[bool, ...] = (), call: dict[str, Any] | None = None,
+          kinds: tuple[str, ...] = (), **config: Any) -> Case:
+    return Case(name, lambda layers: layers.MultiHeadAttention(num_heads, key_dim, **config), inputs, kinds=kinds,
+                masked=masked, arguments=call or {}, certified=certified)
+
+
+CAUSAL = {"use_causal_mask": True}
+# The third or fourth input, bool: True where a query may see a key. Among 4 x 4 rows of 2 keys, some see none.
+GIVEN = {"inputs": ((4, 6), (2, 7), (4, 2)), "kinds": ("normal", "normal", "mask"),
+         "call": {"attention_mask": Fed(2)}}
+
+
+
+@dataclass(frozen=True)
+class Graph(Case):
+    """Attention within a model: what becomes of masks when attention took them off its inputs.
+
+    model: the outputs from the inputs, each of which passed a Masking layer.
+    """
+
+    model: Callable[[list[Any]], list[Any]] = list
+
+    def spec(self) -> ModelSpec:
+        inputs = [Input(shape, name=f"input_{index}") for index, shape in enumerate(self.inputs)]
+        feeds = [layers.Masking(name=f"masking_{index}")(tensor) for index, tensor in enumerate(inputs)]
+        return Model(inputs, self.model(feeds), name="case")
+
+
+def _attention(name: str) -> Any:
+    return layers.MultiHeadAttention(2, 3, name=name)
+
+
+def _blocks(feeds: list[Any]) -> list[Any]:
+    """Two residual blocks (the second sees no mask), a pooling and a recurrent layer (which do)."""
+    x = feeds[0]
+    for block in range(2):
+        x = layers.Add(name=f"add_{block}")([x, _attention(f"attention_{block}")(x, x)])
+        x = layers.LayerNormalization(name=f"norm_{block}")(x)
+    return [x, layers.GlobalAveragePooling1D(name="pooled")(x), layers.LSTM(3, name="read")(x)]
+
+
+def _memory(feeds: list[Any]) -> list[Any]:
+    """The same memory twice: only the first reader is masked by it. Recurrent layers give it a mask anew."""
+    x, memory = feeds
+    first = _attention("first")(x, memory)
+    second = _attention("second")(first, memory)
+    fresh = layers.GRU(4, return_sequences=True, name="fresh")(memory)
+    return [second, _attention("third")(second, fresh)]
+
+
+def _merges(feeds: list[Any]) -> list[Any]:
+    """Merges of a tensor that lost its mask with one that did not."""
+    x, y = feeds
+    seen = _attention("seen")(x, x)
+    outputs = []
+    for number, merge in enumerate((layers.Add, layers.Multiply, layers.Maximum, layers.Concatenate)):
+        merged = merge(name=f"merge_{number}")([x, seen, y])
+        outputs += [_attention(f"after_{number}")(merged, merged),
+                    layers.GlobalAveragePooling1D(name=f"pooled_{number}")(merged)]
+    return outputs
+
+
+def _graph(name: str, model: Callable[[list[Any]], list[Any]], *inputs: tuple[int, ...]) -> Case:
+    return Graph(name, lambda layers: layers.MultiHeadAttention(2, 3), inputs, masked=(True,) * len(inputs),
+                 model=model)
+
+
+CASES = [
+    _graph("attention_blocks", _blocks, (5, 6)),
+    _graph("attention_memory", _memory, (4, 6), (5, 7)),
+    _graph("attention_merges", _merges, (5, 6), (5, 6)),
+    _case("attention"),
+    _case("attention_key", TRIPLE),
+    _case("attention_value_dim", TRIPLE, value_dim=5),
+    _case("attention_no_bias", use_bias=False),
+    _case("attention_one_head", num_heads=1, key_dim=4),
+    _case("attention_output_shape", output_shape=(5,)),
+    _case("attention_output_matrix", output_shape=(2, 3)),
+    _case("attention_gate", use_gate=True, value_dim=2),
+    _case("attention_axes", attention_axes=1),
+    _case("attention_flash", flash_attention=False),
+    _case("attention_window", ((5, 6), (5, 7)), sliding_window=2),
+    _case("attention_window_causal", ((5, 6), (5, 7)), sliding_window=2, call=CAUSAL),
+    _case("attention_regularized", kernel_regularizer="l2", bias_regularizer="l1"),
+    _case("attention_unknown_length", ((None, 6), (None, 7))),
+    _case("attention_causal", ((5, 6), (5, 7)), call=CAUSAL),
+    _case("attention_causal_longer", ((5, 6), (3, 7)), call=CAUSAL),
+    _case("attention_causal_shorter", ((3, 6), (5, 7)), call=CAUSAL),
+    _case("attention_masked_query", masked=(True, False)),
+    _case("attention_masked_value", masked=(False, True)),
+    _case("attention_masked_key", TRIPLE, masked=(False, False, True)),
+    _case("attention_masked_all", TRIPLE, masked=(True, True, True)),
+    _case("attention_masked_causal", ((5, 6), (5, 7)), masked=(True, True), call=CAUSAL),
+    _case("attention_given_mask", **GIVEN),
+    _case("attention_given_mask_masked", **GIVEN, masked=(True, True)),
+    _case("attention_given_mask_causal", **{**GIVEN, "call": {**GIVEN["call"], **CAUSAL}}),
+    _case("attention_dropout", certified=True, dropout=0.3),
+    _case("attention_dropout_causal", ((5, 6), (5, 7)), certified=True, dropout=0.3, call=CAUSAL),
+    _case("attention_dropout_masked", TRIPLE, certified=True, dropout=0.3, masked=(True, True, True)),
+    _case("attention_dropout_given_mask", certified=True, dropout=0.3, **GIVEN),
+]

@@ -1,0 +1,49 @@
+"""Cases of the pooling layers."""
+
+from tests.conformance.engine import Case
+
+STEPS = ((11, 3),)
+IMAGE = ((8, 7, 3),)
+
+
+def _layer(name: str, *arguments, **options):
+    return lambda layers: getattr(layers, name)(*arguments, **options)
+
+
+def _windowed(name: str, inputs, uneven) -> tuple[Case, ...]:
+    return (
+        Case(f"{name} default", _layer(name), inputs),
+        Case(f"{name} same", _layer(name, 2, padding="same"), inputs),
+        Case(f"{name} same, odd window", _layer(name, 3, strides=2, padding="same"), inputs),
+        Case(f"{name} same, stride 1", _layer(name, 3, strides=1, padding="same"), inputs),
+        Case(f"{name} same, even window, stride 1", _layer(name, 2, strides=1, padding="same"), inputs),
+        Case(f"{name} overlapping", _layer(name, 3, strides=2), inputs),
+        Case(f"{name} uneven", _layer(name, uneven[0], strides=uneven[1]), inputs),
+        Case(f"{name} uneven same", _layer(name, uneven[0], strides=uneven[1], padding="same"), inputs),
+        Case(f"{name} stride beyond the window", _layer(name, 2, strides=4, padding="same"), inputs),
+        Case(f"{name} at ties", _layer(name, 3, strides=1), inputs, kinds=("ties",)),
+    )
+
+
+def _global(name: str, inputs, rank_masked: bool) -> tuple[Case, ...]:
+    masked = (Case(f"{name} masked", _layer(name), inputs, masked=(True,)),
+              Case(f"{name} masked keepdims", _layer(name, keepdims=True), inputs, masked=(True,)))
+    return (
+        Case(name, _layer(name), inputs),
+        Case(f"{name} keepdims", _layer(name, keepdims=True), inputs),
+        Case(f"{name} at ties", _layer(name), inputs, kinds=("ties",)),
+        Case(f"{name} any size", _layer(name), ((*(None,) * (len(inputs[0]) - 1), 3),)),
+        *(masked if rank_masked else ()),
+    )
+
+
+CASES = (
+    *_windowed("MaxPooling1D", STEPS, (4, 3)),
+    *_windowed("AveragePooling1D", STEPS, (4, 3)),
+    *_windowed("MaxPooling2D", IMAGE, ((2, 3), (3, 1))),
+    *_windowed("AveragePooling2D", IMAGE, ((2, 3), (3, 1))),
+    *_global("GlobalAveragePooling1D", STEPS, True),
+    *_global("GlobalMaxPooling1D", STEPS, True),
+    *_global("GlobalAveragePooling2D", IMAGE, False),
+    *_global("GlobalMaxPooling2D", IMAGE, False),
+)

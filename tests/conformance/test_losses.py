@@ -1,0 +1,227 @@
+"""Every loss: value and gradient of the PyTorch backend against the TensorFlow backend's stock Keras losses, in
+float64, with sample weights, masks, label smoothing, ignored classes, and Keras's way back to the logits.
+
+One subprocess per framework runs all cases; they exchange arrays as .npz.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.spec.losses import LOSSES, Loss
+
+# name -> (loss, kind of data, activation of the output, sample weights, mask)
+CASES: dict[str, tuple[Any, str, str | None, str | None, bool]] = {}
+
+
+def case(name: str, loss: Any, data: str, activation: str | None = None, weight: str | None = None,
+         mask: bool = False) -> None:
+    CASES[name] = (loss, data, activation, weight, mask)
+
+
+SPARSE, ONE_HOT, BINARY = "SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy"
+LOGITS = {"from_logits": True}
+case("sparse_logits", {SPARSE: LOGITS}, "classes")
+case("sparse_recovered", SPARSE, "classes", "softmax")
+case("sparse_recovered_far", SPARSE, "far_classes", "softmax")
+case("sparse_probabilities", SPARSE, "class_probabilities")
+case("sparse_column_of_labels", {SPARSE: LOGITS}, "classes_column")
+case("sparse_weights", {SPARSE: LOGITS}, "classes", None, "example")
+case("sparse_weights_column", SPARSE, "classes", "softmax", "column")
+case("sparse_sequence", {SPARSE: LOGITS}, "sequence_classes")
+case("sparse_sequence_weights", SPARSE, "sequence_classes", "softmax", "element")
+case("sparse_sequence_mask", SPARSE, "sequence_classes", "softmax", None, True)
+case("sparse_sequence_mask_weights", {SPARSE: LOGITS}, "sequence_classes", None, "element", True)
+case("sparse_ignore", {SPARSE: {"ignore_class": 0, "from_logits": True}}, "classes", None, "example")
+case("sparse_ignore_minus_one", {SPARSE: {"ignore_class": -1, "from_logits": True}}, "ignored_classes")
+case("sparse_ignore_all", {SPARSE: {"ignore_class": -1, "from_logits": True}}, "all_ignored_classes")
+case("sparse_ignore_mask", {SPARSE: {"ignore_class": 0, "from_logits": True}}, "sequence_classes", None, None, True)
+case("sparse_ignore_softmax", {SPARSE: {"ignore_class": 1}}, "far_classes", "softmax")
+case("one_hot_logits", {ONE_HOT: LOGITS}, "one_hot")
+case("one_hot_recovered", ONE_HOT, "one_hot", "softmax", "example")
+case("one_hot_probabilities", ONE_HOT, "one_hot_probabilities")
+case("one_hot_smoothed", {ONE_HOT: {"from_logits": True, "label_smoothing": 0.1}}, "one_hot")
+case("one_hot_smoothed_recovered", {ONE_HOT: {"label_smoothing": 0.2}}, "one_hot", "softmax")
+case("one_hot_smoothed_probabilities", {ONE_HOT: {"label_smoothing": 0.2}}, "one_hot_probabilities", None, "example")
+case("one_hot_axis", {ONE_HOT: {"axis": 1, "from_logits": True}}, "sequence_one_hot_axis_1")
+case("one_hot_axis_probabilities", {ONE_HOT: {"axis": 1}}, "sequence_one_hot_axis_1_probabilities")
+case("one_hot_sequence_mask", {ONE_HOT: LOGITS}, "sequence_one_hot", None, None, True)
+case("soft_labels", ONE_HOT, "soft_labels", "softmax")
+case("binary_logits", {BINARY: LOGITS}, "binary")
+case("binary_recovered", BINARY, "binary", "sigmoid")
+case("binary_recovered_far", BINARY, "far_binary", "sigmoid")
+case("binary_flat_labels", BINARY, "binary_flat", "sigmoid", "example")
+case("binary_probabilities", BINARY, "binary_probabilities")
+case("binary_smoothed", {BINARY: {"label_smoothing": 0.1}}, "multi_label", "sigmoid")
+case("binary_smoothed_probabilities", {BINARY: {"label_smoothing": 0.1}}, "binary_probabilities", None, "example")
+case("binary_multi_label", {BINARY: LOGITS}, "multi_label", None, "example")
+case("binary_sequence_squeezed", BINARY, "sequence_binary", "sigmoid")
+case("binary_sequence_mask", BINARY, "sequence_multi_label", "sigmoid", None, True)
+case("mse", "mse", "regression", None, "example")
+case("mse_flat_labels", "mse", "regression_flat")
+case("mse_sequence", "mse", "sequence_regression", None, "element")
+case("mse_sequence_mask", "mse", "sequence_regression", None, "element", True)
+case("mse_sequence_all_masked", "mse", "all_masked_regression", None, None, True)
+case("mae", "mae", "regression")
+case("mae_weights", "mae", "regression", None, "negative")
+case("huber", "Huber", "regression")
+case("huber_delta", {"Huber": {"delta": 0.3}}, "regression", None, "example")
+case("kld", "kld", "distributions")
+case("kld_zeros", "kld", "distributions_with_zeros", None, "example")
+
+N, T, C = 7, 5, 4
+
+
+def data_of(name: str) -> dict[str, np.ndarray]:
+    """Labels, predictions (before the activation, if there is one), and as asked weights and mask."""
+    _, kind, _, weight, mask = CASES[name]
+    random = np.random.default_rng(sorted(CASES).index(name))
+    shape = (N, T) if kind.startswith(("sequence", "all_masked")) else (N,)
+    labels = random.integers(0, C, shape)
+    y_pred = random.normal(size=(*shape, C)) * (80.0 if kind.startswith("far") else 2.0)
+    y_true: np.ndarray = labels
+    if "one_hot" in kind:
+        y_true = np.eye(C)[labels]
+    elif kind == "classes_column":
+        y_true = labels[:, None]
+    elif kind == "soft_labels":
+        y_true = random.dirichlet(np.ones(C), N)
+    elif kind.startswith("distributions"):
+        y_true, y_pred = random.dirichlet(np.ones(C), N), random.dirichlet(np.ones(C), N)
+        if kind.endswith("zeros"):
+            y_true[0], y_pred[1, 0] = np.eye(C)[1], 0.0
+    elif kind in ("ignored_classes", "all_ignored_classes"):
+        y_true = np.where(random.random(N) < (0.4 if kind == "ignored_classes" else 2.0), -1, labels)
+    elif kind in ("binary", "far_binary", "binary_probabilities", "binary_flat", "sequence_binary"):
+        y_true, y_pred = labels % 2, y_pred[..., :1]
+        y_true = y_true if kind in ("binary_flat", "sequence_binary") else y_true[..., None]
+    elif "multi_label" in kind:
+        y_true = random.integers(0, 2, y_pred.shape)
+    elif "regression" in kind:
+        y_true = random.normal(size=y_pred.shape)
+        if kind == "regression_flat":
+            y_true, y_pred = y_true[:, 0], y_pred[:, :1]
+    if "probabilities" in kind:
+        y_pred = random.random(y_pred.shape)
+        # Beyond the clip on both sides, where Keras's gradient is 0.
+        y_pred[0, 0], y_pred[1, 0] = 1e-9, 1.0 - 1e-9
+    if "axis_1" in kind:
+        y_true, y_pred = np.moveaxis(y_true, -1, 1), np.moveaxis(y_pred, -1, 1)
+    data = {"y_true": y_true, "y_pred": y_pred}
+    if weight:
+        size = {"example": (N,), "negative": (N,), "column": (N, 1), "element": shape}[weight]
+        data["weight"] = random.random(size) * 3 - (1 if weight == "negative" else 0)
+    if mask:
+        data["mask"] = np.zeros(shape, bool) if kind.startswith("all_masked") else random.random(shape) < 0.6
+    return data
+
+
+def loss_of(name: str) -> Loss:
+    return LOSSES.parse(CASES[name][0])
+
+
+TENSORFLOW = """
+import sys, warnings
+import numpy as np, keras, tensorflow as tf
+sys.path.insert(0, sys.argv[1])
+from test_losses import *
+from harness.backends.tensorflow.losses import loss_function
+
+keras.config.set_floatx("float64")
+results = {}
+for name, (_, _, activation, _, _) in CASES.items():
+    data, function = data_of(name), loss_function(loss_of(name), "float64")
+
+    def both():
+        x = tf.constant(data["y_pred"])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y_pred = keras.layers.Activation(activation)(x) if activation else tf.identity(x)
+            if "mask" in data:
+                keras.src.backend.set_keras_mask(y_pred, tf.constant(data["mask"]))
+            value = function(tf.constant(data["y_true"]), y_pred, data.get("weight"))
+        return value, tape.gradient(value, x)
+
+    results[f"{name}|value"], results[f"{name}|gradient"] = (item.numpy() for item in tf.function(both)())
+    eager = [item.numpy() for item in both()]
+    assert np.allclose(eager[0], results[f"{name}|value"], rtol=1e-12, atol=1e-12), name
+
+# What a loss makes of the output of the other activation: by the attribute, Keras goes back to those logits too.
+for activation, notation, y_true in (("softmax", BINARY, np.eye(4)[:3]), ("sigmoid", ONE_HOT, np.eye(4)[:3])):
+    x = keras.Input((4,))
+    model = keras.Model(x, keras.layers.Dense(4, activation, kernel_initializer="identity")(x))
+    function = loss_function(LOSSES.parse(notation), "float64")
+    logits = np.random.default_rng(0).normal(size=(3, 4)) * 30
+    results[f"other|{activation}"] = tf.function(lambda z: function(y_true, model(z, training=True)))(logits).numpy()
+np.savez(sys.argv[2], **results)
+"""
+
+PYTORCH = """
+import sys
+import numpy as np, torch
+sys.path.insert(0, sys.argv[1])
+from test_losses import *
+from harness.backends.pytorch.losses import loss_function
+
+results = {}
+for name, (_, _, activation, _, _) in CASES.items():
+    data, loss = data_of(name), loss_of(name)
+    x = torch.tensor(data["y_pred"], requires_grad=True)
+    logits = activation is not None and loss.recovers_logits
+    y_pred = x
+    if activation and not logits:
+        y_pred = x.softmax(-1) if activation == "softmax" else x.sigmoid()
+    weight, mask = (torch.tensor(data[key]) if key in data else None for key in ("weight", "mask"))
+    value = loss_function(loss)(torch.tensor(data["y_true"]), y_pred, weight, mask, logits=logits)
+    value.backward()
+    results[f"{name}|value"], results[f"{name}|gradient"] = value.detach().numpy(), x.grad.numpy()
+for activation, notation, y_true in (("softmax", BINARY, np.eye(4)[:3]), ("sigmoid", ONE_HOT, np.eye(4)[:3])):
+    z = torch.tensor(np.random.default_rng(0).normal(size=(3, 4)) * 30)
+    results[f"other|{activation}"] = loss_function(LOSSES.parse(notation))(torch.tensor(y_true), z, logits=True).numpy()
+np.savez(sys.argv[2], **results)
+"""
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    folder, here = tmp_path_factory.mktemp("losses"), str(Path(__file__).parent)
+    found = []
+    for script in (TENSORFLOW, PYTORCH):
+        path = folder / f"{len(found)}.npz"
+        subprocess.run([sys.executable, "-c", script, here, str(path)], check=True)
+        found.append(dict(np.load(path)))
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_gradient(name: str, computed: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]) -> None:
+    of_tensorflow, of_pytorch = computed
+    for part in ("value", "gradient"):
+        expected, found = of_tensorflow[f"{name}|{part}"], of_pytorch[f"{name}|{part}"]
+        assert found.dtype == expected.dtype == np.float64
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-14, err_msg=part)
+    assert np.isfinite(of_pytorch[f"{name}|value"])
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_keras_takes_the_logits_of_whichever_activation(
+    activation: str, computed: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+) -> None:
+    of_tensorflow, of_pytorch = computed
+    np.testing.assert_allclose(of_pytorch[f"other|{activation}"], of_tensorflow[f"other|{activation}"], rtol=1e-10)
+
+
+def test_far_logits_were_recovered(computed: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]) -> None:
+    """Without the way back to the logits Keras's clip would cap a loss at 16.118."""
+    assert computed[0]["sparse_recovered_far|value"] > 16.2
+    assert computed[0]["sparse_ignore_softmax|value"] < 16.2
+
+
+def test_every_loss_has_a_case() -> None:
+    assert {loss_of(name).canonical_name() for name in CASES} == set(LOSSES.classes)

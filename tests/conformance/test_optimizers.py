@@ -1,0 +1,307 @@
+"""Every optimizer and option: the TensorFlow backend's update against the PyTorch backend's, and both against the
+stock Keras optimizer, over 60 steps of the same random gradients with a changing learning rate, in float64.
+
+One subprocess per framework runs all cases; they exchange canonical arrays as .npz.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.spec.optimizers import OPTIMIZERS, Optimizer
+
+STEPS, HALF = 60, 30
+MULTIPLIERS = (1.0, 0.5, 2.0, 0.0, 0.1)
+# name -> (optimizer, multipliers, dtype)
+CASES: dict[str, tuple[dict[str, Any], tuple[float, ...] | None, str]] = {}
+
+
+def case(name: str, optimizer: str, multipliers: tuple[float, ...] | None = None, dtype: str = "float64",
+         **arguments: Any) -> None:
+    CASES[name] = ({optimizer: arguments}, multipliers, dtype)
+
+
+EXCLUDE = ["bias", "embedding"]
+case("sgd", "SGD")
+case("sgd_momentum", "SGD", momentum=0.9)
+case("sgd_nesterov", "SGD", momentum=0.8, nesterov=True)
+case("sgd_decay", "SGD", momentum=0.9, weight_decay=0.1, exclude_from_weight_decay=EXCLUDE)
+case("sgd_clipnorm", "SGD", momentum=0.9, clipnorm=1.5)
+case("sgd_clipvalue", "SGD", clipvalue=0.4)
+case("sgd_multipliers", "SGD", MULTIPLIERS, momentum=0.9, nesterov=True, weight_decay=0.05, global_clipnorm=3.0)
+case("adam", "Adam")
+case("adam_epsilon", "Adam", epsilon=1e-3, beta_1=0.8, beta_2=0.95)
+case("adam_amsgrad", "Adam", amsgrad=True)
+case("adam_clipnorm", "Adam", clipnorm=0.7)
+case("adam_clipvalue", "Adam", clipvalue=0.3)
+case("adam_global_clipnorm", "Adam", global_clipnorm=2.0)
+case("adam_loose_global_clipnorm", "Adam", global_clipnorm=1e6)
+case("adam_decay", "Adam", weight_decay=0.02, exclude_from_weight_decay=EXCLUDE)
+case("adam_multipliers", "Adam", MULTIPLIERS)
+case("adamw", "AdamW")
+case("adamw_excluded", "AdamW", weight_decay=0.1, exclude_from_weight_decay=EXCLUDE)
+case("adamw_multipliers", "AdamW", MULTIPLIERS, weight_decay=0.1, clipnorm=0.8, exclude_from_weight_decay=EXCLUDE)
+case("rmsprop", "RMSprop")
+case("rmsprop_momentum", "RMSprop", momentum=0.9, rho=0.8)
+case("rmsprop_centered", "RMSprop", centered=True)
+case("rmsprop_all", "RMSprop", MULTIPLIERS, centered=True, momentum=0.5, weight_decay=0.05, epsilon=1e-4, clipvalue=0.8)
+case("adagrad", "Adagrad")
+case("adagrad_epsilon", "Adagrad", initial_accumulator_value=0.0, epsilon=1e-2)
+case("adagrad_all", "Adagrad", MULTIPLIERS, weight_decay=0.05, global_clipnorm=2.5, exclude_from_weight_decay=EXCLUDE)
+case("float32_adam", "Adam", dtype="float32")
+case("float32_adamw", "AdamW", dtype="float32", weight_decay=0.1)
+case("float32_sgd", "SGD", dtype="float32", momentum=0.9)
+case("float32_rmsprop", "RMSprop", dtype="float32", momentum=0.9)
+case("float32_adagrad", "Adagrad", dtype="float32")
+
+# In a loop by default; these also eagerly and compiled by XLA. Fused: wherever a kernel exists.
+EAGER = ("sgd_multipliers", "adamw_multipliers", "rmsprop_all", "adagrad_all")
+XLA = ("sgd_nesterov", "sgd_multipliers", "adamw_multipliers", "adam_global_clipnorm", "rmsprop_all", "adagrad")
+# Canonical names and Keras shapes. The embedding's gradient is sparse in TensorFlow, with repeated rows; the
+# recurrent bias is two tensors in PyTorch.
+SHAPES = {
+    "dense/kernel": (5, 4), "dense/bias": (4,), "embedding/embeddings": (7, 3), "gru/bias": (2, 6),
+    "conv/kernel": (3, 3, 2, 4),
+}
+
+
+def has_kernel(name: str) -> bool:
+    optimizer, _, dtype = spec_of(name)
+    return dtype == "float64" and type(optimizer).__name__ in ("SGD", "Adam", "AdamW") and "amsgrad" not in name
+
+
+def spec_of(name: str) -> tuple[Optimizer, tuple[float, ...] | None, str]:
+    notation, multipliers, dtype = CASES[name]
+    return OPTIMIZERS.parse(notation), multipliers, dtype
+
+
+def problem() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Initial weights, gradients per step, the embedding's rows per step, learning rates."""
+    random = np.random.default_rng(11)
+    weights = {name: random.normal(size=shape) for name, shape in SHAPES.items()}
+    scale = np.exp(random.normal(size=STEPS))
+    gradients = {}
+    for name, shape in SHAPES.items():
+        rows = (6, shape[1]) if name.startswith("embedding") else shape
+        gradients[name] = random.normal(size=(STEPS, *rows)) * scale.reshape(-1, *[1] * len(rows))
+    # Changing, constant for a while, and once 0.
+    rates = 0.02 * (1.2 + np.cos(np.arange(STEPS) / 4))
+    rates[30:35], rates[40:45], rates[50] = 0.03, 0.01, 0.0
+    return weights, gradients, random.integers(0, 5, (STEPS, 6)), rates
+
+
+TENSORFLOW = """
+import sys
+import numpy as np, keras, tensorflow as tf
+sys.path.insert(0, sys.argv[1])
+from test_optimizers import *
+from harness.backends.tensorflow.optimizers import apply, build_optimizer, iterations, load_slots, slots
+
+weights, gradients, rows, rates = problem()
+results = {}
+
+def variables_of(dtype):
+    return [keras.Variable(value, dtype=dtype, name=name.replace("/", "_")) for name, value in weights.items()]
+
+def gradients_at(step, dtype):
+    found = []
+    for name, values in gradients.items():
+        gradient = tf.constant(values, dtype)[step]
+        if name.startswith("embedding"):
+            gradient = tf.IndexedSlices(gradient, tf.constant(rows)[step], SHAPES[name])
+        found.append(gradient)
+    return found
+
+def play(optimizer, variables, multipliers, dtype, start, stop, mode):
+    table = tf.constant(rates, dtype)
+    if mode == "eager":
+        for step in range(start, stop):
+            apply(optimizer, gradients_at(step, dtype), variables, rates[step], multipliers)
+        return
+    def body(step):
+        apply(optimizer, gradients_at(step, dtype), variables, table[step], multipliers)
+        return [step + 1]
+    @tf.function(jit_compile=mode == "xla")
+    def loop(start, stop):
+        tf.while_loop(lambda step: step < stop, body, [start], parallel_iterations=1)
+    loop(tf.constant(start), tf.constant(stop))
+
+def keep(key, optimizer, variables):
+    for name, variable in zip(weights, variables):
+        results[f"{key}|weights|{name}"] = variable.numpy()
+    for slot, arrays in slots(optimizer, variables).items():
+        for name, array in zip(weights, arrays, strict=True):
+            results[f"{key}|{slot}|{name}"] = array
+    assert iterations(optimizer) in (HALF, STEPS)
+
+def run(name, mode, fused=False):
+    spec, multipliers, dtype = spec_of(name)
+    variables = variables_of(dtype)
+    excluded = [v for v, full in zip(variables, weights) if not spec.decays(full)]
+    make = lambda: build_optimizer(spec, dtype, no_decay=excluded, fused=fused)
+    optimizer = make()
+    optimizer.build(variables)
+    play(optimizer, variables, multipliers, dtype, 0, HALF, mode)
+    key = f"{name}|{mode}{'_fused' if fused else ''}"
+    keep(key + "|half", optimizer, variables)
+    # The second half by a new optimizer that took over the slots of the first.
+    second = make()
+    second.build(variables)
+    load_slots(second, variables, slots(optimizer, variables), iterations(optimizer))
+    play(second, variables, multipliers, dtype, HALF, STEPS, mode)
+    keep(key + "|end", second, variables)
+
+def run_stock(name):
+    spec, _, dtype = spec_of(name)
+    variables = variables_of(dtype)
+    arguments = {key: np.float64(value) if isinstance(value, float) else value
+                 for key, value in list(CASES[name][0].values())[0].items() if key != "exclude_from_weight_decay"}
+    keras.config.set_floatx(dtype)
+    optimizer = getattr(keras.optimizers, type(spec).__name__)(learning_rate=np.float64(0), **arguments)
+    for key, default in (("beta_1", 0.9), ("beta_2", 0.999), ("initial_accumulator_value", 0.1)):
+        if hasattr(optimizer, key) and key not in arguments:
+            setattr(optimizer, key, np.float64(default))
+    if type(spec).__name__ == "AdamW" and "weight_decay" not in arguments:
+        optimizer.weight_decay = np.float64(0.004)
+    if spec.exclude_from_weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=list(spec.exclude_from_weight_decay))
+    for step in range(STEPS):
+        optimizer.learning_rate = rates[step]
+        optimizer.apply([tf.convert_to_tensor(g) for g in gradients_at(step, dtype)], variables)
+    keras.config.set_floatx("float32")
+    for full, variable in zip(weights, variables):
+        results[f"{name}|stock|end|weights|{full}"] = variable.numpy()
+
+for name, (_, multipliers, dtype) in CASES.items():
+    run(name, "loop")
+    if has_kernel(name):
+        run(name, "loop", fused=True)
+    if name in EAGER:
+        run(name, "eager")
+    if name in XLA:
+        run(name, "xla")
+        if has_kernel(name):
+            run(name, "xla", fused=True)
+    if multipliers is None and dtype == "float64":
+        run_stock(name)
+np.savez(sys.argv[2], **results)
+"""
+
+PYTORCH = """
+import sys
+import numpy as np, torch
+sys.path.insert(0, sys.argv[1])
+from test_optimizers import *
+from harness.backends.pytorch.optimizers import OptimizedVariable, build_optimizer
+
+torch.set_num_threads(1)
+of_tensorflow = dict(np.load(sys.argv[2]))
+weights, gradients, rows, rates = problem()
+results = {}
+same = (lambda pieces: pieces[0], lambda array: (array,))
+LAYOUTS = {
+    "dense/kernel": (lambda pieces: pieces[0].T, lambda array: (array.T,)),
+    "gru/bias": (lambda pieces: np.stack(pieces), lambda array: (array[0], array[1])),
+    "conv/kernel": (lambda pieces: pieces[0].transpose(2, 3, 1, 0), lambda array: (array.transpose(3, 2, 0, 1),)),
+}
+
+def variables_of(spec, multipliers, dtype, values):
+    made = []
+    for index, (name, value) in enumerate(values.items()):
+        to_keras, to_torch = LAYOUTS.get(name, same)
+        parameters = tuple(torch.nn.Parameter(torch.tensor(np.ascontiguousarray(piece), dtype=getattr(torch, dtype)))
+                           for piece in to_torch(value))
+        factor = 1.0 if multipliers is None else multipliers[index]
+        made.append(OptimizedVariable(name, parameters, factor, spec.decays(name), to_keras, to_torch))
+    return made
+
+def play(optimizer, variables, start, stop):
+    for step in range(start, stop):
+        optimizer.zero_grad()
+        for variable in variables:
+            gradient = gradients[variable.name][step]
+            if variable.name.startswith("embedding"):
+                dense = np.zeros(SHAPES[variable.name])
+                np.add.at(dense, rows[step], gradient)
+                gradient = dense
+            for parameter, piece in zip(variable.parameters, variable.to_torch(gradient), strict=True):
+                parameter.grad = torch.tensor(np.ascontiguousarray(piece), dtype=parameter.dtype)
+        optimizer.step(float(rates[step]))
+
+def keep(key, optimizer, variables):
+    for variable in variables:
+        pieces = tuple(parameter.detach().numpy() for parameter in variable.parameters)
+        results[f"{key}|weights|{variable.name}"] = variable.to_keras(pieces)
+    for slot, arrays in optimizer.slots().items():
+        for name, array in arrays.items():
+            results[f"{key}|{slot}|{name}"] = array
+
+for name in CASES:
+    spec, multipliers, dtype = spec_of(name)
+    for mode in ("fused", "foreach"):
+        variables = variables_of(spec, multipliers, dtype, weights)
+        optimizer = build_optimizer(spec, variables, dtype, fused=mode == "fused")
+        play(optimizer, variables, 0, HALF)
+        keep(f"{name}|{mode}|half", optimizer, variables)
+        # The second half from TensorFlow's checkpoint of the first.
+        first = {full: of_tensorflow[f"{name}|loop|half|weights|{full}"] for full in SHAPES}
+        variables = variables_of(spec, multipliers, dtype, first)
+        optimizer = build_optimizer(spec, variables, dtype, fused=mode == "fused")
+        slots = {slot: {full: of_tensorflow[f"{name}|loop|half|{slot}|{full}"] for full in SHAPES}
+                 for slot in spec.slots()}
+        optimizer.load(slots, HALF)
+        play(optimizer, variables, HALF, STEPS)
+        assert optimizer.iterations == STEPS
+        keep(f"{name}|{mode}|end", optimizer, variables)
+np.savez(sys.argv[3], **results)
+"""
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    folder, here = tmp_path_factory.mktemp("optimizers"), str(Path(__file__).parent)
+    first, second = str(folder / "tensorflow.npz"), str(folder / "pytorch.npz")
+    subprocess.run([sys.executable, "-c", TENSORFLOW, here, first], check=True)
+    subprocess.run([sys.executable, "-c", PYTORCH, here, first, second], check=True)
+    return {**np.load(first), **np.load(second)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_way_of_playing_ends_alike(name: str, played: dict[str, np.ndarray]) -> None:
+    """Weights and slots, after the first half and at the end, of every mode of both frameworks."""
+    dtype = CASES[name][2]
+    tolerance = 1e-12 if dtype == "float64" else 5e-6
+    compared = 0
+    for key, expected in played.items():
+        case_name, mode, *rest = key.split("|")
+        if case_name != name or mode != "loop":
+            continue
+        for other in ("loop_fused", "eager", "xla", "xla_fused", "stock", "fused", "foreach"):
+            found = played.get("|".join((name, other, *rest)))
+            if found is None:
+                continue
+            compared += 1
+            assert found.dtype == expected.dtype == np.dtype(dtype), key
+            # RMSprop's velocity - mean^2 is a difference of equals, whose rounding the division enlarges.
+            np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=f"{other}: {key}")
+    slots = 1 + len(spec_of(name)[0].slots())
+    assert compared >= 2 * 2 * slots * len(SHAPES)  # two torch modes, half and end
+
+
+def test_the_weights_moved(played: dict[str, np.ndarray]) -> None:
+    weights, *_ = problem()
+    for name, (_, multipliers, _) in CASES.items():
+        for index, full in enumerate(SHAPES):
+            moved = np.abs(played[f"{name}|loop|end|weights|{full}"] - weights[full]).max()
+            frozen = multipliers is not None and multipliers[index] == 0
+            assert moved == 0 if frozen else moved > 1e-3, (name, full)
+
+
+def test_every_optimizer_has_a_case() -> None:
+    assert {next(iter(notation)) for notation, _, _ in CASES.values()} == set(OPTIMIZERS.classes)

@@ -1,0 +1,26 @@
+"""A driver in a process of its own, with fake cells: python drive.py STORE LOCK SEEDS. Prints its events."""
+
+import json
+import sys
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.runner.check import check
+from harness.runner.driver import Settings, execute
+from harness.spec.experiment import Experiment
+
+
+def main(store: str, lock: str, seeds: str) -> int:
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    experiment = Experiment.parse({"model": "mlp_64_64", "seed": json.loads(seeds)}, folder=Path.cwd())
+    settings = Settings(function="tests.runner.jobs:fake_cell", backend_of=lambda cell: "none", lock=Path(lock))
+    try:
+        execute(experiment, check(experiment), Path(store), lambda event: print(json.dumps(event), flush=True), settings)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,138 @@
+"""What the layers state without a framework: shapes, weights, FLOPs, and what they refuse.
+
+Agreement with Keras over many configurations is checked in tests/conformance.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from harness import Input, Model, layers
+from harness.errors import SpecError
+from harness.spec.layers.spatial import same_padding
+from harness.spec.model import ModelSpec
+
+
+def model(layer, *shape) -> ModelSpec:
+    image = Input(shape, name="image")
+    return Model(image, layer(image))
+
+
+@pytest.mark.parametrize(("layer", "shape", "output", "parameters", "flops"), [
+    # 28 * 28 positions of 3 * 3 * 1 multiply-adds for each of 32 filters.
+    (layers.Conv2D(32, 3, padding="same"), (28, 28, 1), (None, 28, 28, 32), 320, 2 * 28 * 28 * 9 * 32),
+    (layers.Conv2D(32, 3), (28, 28, 1), (None, 26, 26, 32), 320, 2 * 26 * 26 * 9 * 32),
+    (layers.Conv2D(64, 7, strides=2, padding="same"), (224, 224, 3), (None, 112, 112, 64), 9472,
+     2 * 112 * 112 * 49 * 3 * 64),
+    (layers.Conv2D(8, 3, groups=4), (8, 8, 16), (None, 6, 6, 8), 8 * 9 * 4 + 8, 2 * 36 * 9 * 4 * 8),
+    (layers.Conv1D(5, 3, padding="causal"), (10, 4), (None, 10, 5), 65, 2 * 10 * 3 * 4 * 5),
+    (layers.DepthwiseConv2D(3, depth_multiplier=2), (8, 8, 4), (None, 6, 6, 8), 80, 2 * 36 * 9 * 8),
+    (layers.SeparableConv2D(5, 3), (8, 8, 4), (None, 6, 6, 5), 36 + 20 + 5, 2 * 36 * (9 * 4 + 4 * 5)),
+    (layers.Dense(5), (6, 7), (None, 6, 5), 40, 2 * 6 * 7 * 5),
+    (layers.MaxPooling2D(), (9, 8, 3), (None, 4, 4, 3), 0, 0),
+    (layers.AveragePooling2D(3, 2, padding="same"), (9, 8, 3), (None, 5, 4, 3), 0, 0),
+    (layers.GlobalAveragePooling2D(keepdims=True), (9, 8, 3), (None, 1, 1, 3), 0, 0),
+    (layers.BatchNormalization(), (9, 8, 3), (None, 9, 8, 3), 12, 0),
+    (layers.BatchNormalization(scale=False), (9, 8, 3), (None, 9, 8, 3), 9, 0),
+    (layers.LayerNormalization(axis=[1, 3]), (9, 8, 3), (None, 9, 8, 3), 54, 0),
+    (layers.ZeroPadding2D(((1, 2), (0, 3))), (4, 4, 1), (None, 7, 7, 1), 0, 0),
+    (layers.Cropping2D(((1, 2), (0, 3))), (4, 4, 1), (None, 1, 1, 1), 0, 0),
+    (layers.UpSampling2D((2, 3)), (4, 5, 1), (None, 8, 15, 1), 0, 0),
+    (layers.PReLU(shared_axes=[1, 2]), (9, 8, 3), (None, 9, 8, 3), 3, 0),
+])
+def test_shape_parameters_and_flops(layer, shape, output, parameters, flops) -> None:
+    spec = model(layer, *shape)
+    assert spec.tensors[spec.outputs[0]] == output
+    assert spec.parameters == parameters
+    assert spec.flops == flops
+
+
+def test_only_the_moving_averages_are_not_trained() -> None:
+    spec = model(layers.BatchNormalization(name="bn"), 4)
+    assert [(w.name, w.trainable) for w in spec.weights] == [
+        ("bn/gamma", True), ("bn/beta", True), ("bn/moving_mean", False), ("bn/moving_variance", False)]
+    assert model(layers.BatchNormalization(trainable=False), 4).trainable_parameters == 0
+
+
+def test_unknown_sizes_give_unknown_flops() -> None:
+    spec = model(layers.Conv2D(4, 3, strides=2, padding="same"), None, 9, 3)
+    assert spec.tensors[spec.outputs[0]] == (None, None, 5, 4)
+    assert spec.flops is None
+    assert spec.parameters == 112
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    (layers.Conv2D(4, 3), layers.Conv2D(4, (3, 3), strides=1, data_format=None)),
+    (layers.MaxPooling2D(2), layers.MaxPooling2D((2, 2), strides=2)),
+    (layers.MaxPooling2D(2), layers.MaxPooling2D(strides=(2, 2))),
+    (layers.Conv2D(4, 3, padding="same"), layers.Conv2D(filters=4, kernel_size=[3, 3], padding="SAME")),
+    (layers.ZeroPadding2D(1), layers.ZeroPadding2D(((1, 1), (1, 1)))),
+    (layers.LayerNormalization(axis=[3]), layers.LayerNormalization(axis=3)),
+    (layers.LeakyReLU(0.1), layers.LeakyReLU(alpha=0.1)),
+])
+def test_two_ways_to_write_a_layer_are_one_model(one, other) -> None:
+    assert model(one, 8, 8, 3).digest == model(other, 8, 8, 3).digest
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: layers.Conv2D(4, 3, data_format="channels_first"), ("channels_first", "channels_last")),
+    (lambda: layers.Conv2D(4, 3, padding="causal"), ("padding", "valid")),
+    (lambda: layers.Conv2D(4, (3, 3, 3)), ("kernel_size", "tuple of 2")),
+    (lambda: layers.Conv2D(4, 0), ("kernel_size", ">= 1")),
+    (lambda: layers.Conv2D(4, 3.0), ("kernel_size", "3.0")),
+    (lambda: layers.Conv2D(0, 3), ("filters",)),
+    (lambda: layers.Conv2D(4, 3, strides=2, dilation_rate=2), ("strides", "dilation_rate")),
+    (lambda: layers.Conv2D(5, 3, groups=2), ("filters", "groups")),
+    (lambda: layers.Conv2D(4, 3, stride=2), ("stride", "'strides'")),
+    (lambda: layers.DepthwiseConv2D(3, strides=(1, 2)), ("equal strides",)),
+    (lambda: layers.UpSampling2D(2, interpolation="lanczos3"), ("lanczos3", "bicubic")),
+    (lambda: layers.LayerNormalization(axis=[]), ("axis", "empty")),
+    (lambda: layers.ReLU(max_value=-1.0), ("max_value",)),
+    (lambda: layers.ZeroPadding2D((1, 2, 3)), ("padding", "(top, bottom)")),
+    (lambda: layers.RepeatVector(0), ("n:",)),
+])
+def test_wrong_arguments_are_refused(make, words) -> None:
+    with pytest.raises(SpecError) as caught:
+        make()
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize(("layer", "shape", "words"), [
+    (layers.Conv2D(4, 3), (28, 28), ("(batch, height, width, channels)", "(None, 28, 28)")),
+    (layers.Conv2D(4, 9), (8, 8, 3), ("9", "height of 8", "padding='same'")),
+    (layers.Conv2D(4, 3, groups=2), (8, 8, 3), ("multiple of groups", "3 channels")),
+    (layers.Conv2D(4, 3), (8, 8, None), ("channels",)),
+    (layers.MaxPooling1D(5), (4, 3), ("steps of 4",)),
+    (layers.BatchNormalization(axis=3), (8, 3), ("axis 3",)),
+    (layers.LayerNormalization(axis=0), (8, 3), ("batch",)),
+    (layers.GroupNormalization(), (8, 3), ("groups", "3 channels")),
+    (layers.RMSNormalization(axis=1), (8, 3), ("last axes",)),
+    (layers.GlobalAveragePooling2D(), (8, 3), ("(batch, height, width, channels)",)),
+    (layers.Cropping1D(2), (4, 3), ("nothing is left",)),
+    (layers.UpSampling2D(interpolation="bicubic"), (None, 4, 3), ("height",)),
+    (layers.PReLU(shared_axes=[3]), (4, 3), ("shared_axes",)),
+    (layers.Softmax(axis=2), (3,), ("axis 2",)),
+    (layers.Rescaling([1.0, 2.0]), (4, 3), ("2 numbers",)),
+])
+def test_inputs_that_do_not_fit_are_refused(layer, shape, words) -> None:
+    with pytest.raises(SpecError) as caught:
+        model(layer, *shape)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "dilation", "expected"), [
+    (28, 3, 1, 1, (1, 1)), (28, 3, 2, 1, (0, 1)), (27, 3, 2, 1, (1, 1)), (28, 4, 1, 1, (1, 2)),
+    (28, 3, 1, 2, (2, 2)), (7, 2, 4, 1, (0, 0)), (224, 7, 2, 1, (2, 3)),
+])
+def test_same_padding_is_tensorflow_s(size, kernel, stride, dilation, expected) -> None:
+    assert same_padding(size, kernel, stride, dilation) == expected
+
+
+def test_the_vocabulary_loads_no_framework_and_no_numpy() -> None:
+    program = ("import sys; from harness.spec.layers import LAYERS; "
+               "print([name for name in ('numpy', 'torch', 'tensorflow', 'keras', 'pandas') if name in sys.modules])")
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
