@@ -83,7 +83,7 @@ def _phase_row(backend: str, name: str, pairs: list[tuple[Record, dict[str, Any]
         "metrics": {
             metric: _mean([float(row[metric]) for row in finals if row.get(metric) is not None]) for metric in metrics
         },
-        "optimizer_programs": sorted({str(p["optimizer_program"]) for _, p in pairs if p.get("optimizer_program")}),
+        "programs": sorted({str(p["program"]) for _, p in pairs if p.get("program")}),
     }
 
 

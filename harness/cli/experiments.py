@@ -55,7 +55,10 @@ def check_experiment(experiment: Experiment) -> list[Cell]:
         key = (cell.model.digest, id(cell.recipe))
         if key not in seen:
             seen.add(key)
-            _check_file(cell)
+            try:
+                _check_file(cell)
+            except SpecError as error:
+                raise error.at(experiment.where("data", "source")) from None
             try:
                 _check_phases(cell)
             except SpecError as error:

@@ -37,7 +37,7 @@ _REFUSED = {
     "Variable": "Weights belong to layers here.",
 }
 
-__all__ = [*_MODULES, *_OWNERS, "__version__"]
+_NAMES = [*_MODULES, *_OWNERS, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -51,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_NAMES)

@@ -11,7 +11,7 @@ from harness.data import Dataset, from_arrays
 from harness.errors import DataError
 
 if TYPE_CHECKING:
-    from harness.keras.models import Model
+    from harness.keras.model import Model
     from harness.spec.notation import Tensor
 
 _STREAMS = ("Dataset", "DataLoader", "PyDataset", "Sequence", "generator", "Iterator")
@@ -31,7 +31,8 @@ def dataset(
         if not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3):
             raise DataError(f"expected (x, y) or (x, y, sample_weight), got {type(validation).__name__}.",
                             where="validation_data")
-        validation = (inputs(model, validation[0], precision), targets(model, validation[1], precision), *validation[2:])
+        x_val, y_val, *weight = validation
+        validation = (inputs(model, x_val, precision), targets(model, y_val, precision), *weight)
     return from_arrays(inputs(model, x, precision), targets(model, y, precision), validation=validation,
                        sample_weight=None if sample_weight is None else np.asarray(sample_weight),
                        validation_split=validation_split)
@@ -83,7 +84,8 @@ def _array(value: Any, what: str) -> np.ndarray:
     try:
         return np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise DataError(f"the {what} is no array: {error}.", hint="Pad ragged rows: keras.utils.pad_sequences.") from None
+        hint = "Pad ragged rows: keras.utils.pad_sequences."
+        raise DataError(f"the {what} is no array: {error}.", hint=hint) from None
 
 
 def _as_wanted(array: np.ndarray, tensor: Tensor, precision: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import SpecError
 
 if TYPE_CHECKING:
-    from harness.keras.models import Model
+    from harness.keras.model import Model
 
 _SPEC = (".yaml", ".yml", ".json")
 _WEIGHTS = ".safetensors"
@@ -49,9 +49,11 @@ def load_weights(model: Model, filepath: Any, **options: Any) -> None:
 def _weights_path(filepath: Any) -> Path:
     path = Path(filepath)
     if path.suffix != _WEIGHTS:
-        raise SpecError(f"{path.name}: {path.suffix or 'a file without ending'} is not written or read here.",
-                        where="model.save", hint=f"Use {path.stem.removesuffix('.weights')}.safetensors for the weights; "
-                        "name.yaml holds the model without them.")
+        raise SpecError(
+            f"{path.name}: {path.suffix or 'a file without ending'} is not written or read here.", where="model.save",
+            hint=f"Use {path.stem.removesuffix('.weights')}.safetensors for the weights; name.yaml holds the model "
+            "without them.",
+        )
     return path
 
 

@@ -10,9 +10,9 @@ from harness.records.record import Record, is_metric
 from harness.report.results import Results
 from harness.report.wording import metric, number
 
-
 MORE = (
-    "More evidence: run this again with other seeds, and with HARNESS_RESULTS set to a folder; such runs count together."
+    "More evidence: run this again with other seeds, and with HARNESS_RESULTS set to a folder; "
+    "such runs count together."
 )
 
 
@@ -29,7 +29,8 @@ class Comparison(Results):
 
     def halves(self) -> list[Record]:
         """The finished halves of this fit (of all where no ids are known), TensorFlow's first."""
-        done = [record for record in self.records() if record.status == "done" and record.id in (self.ids or [record.id])]
+        found = [record for record in self.records() if not self.ids or record.id in self.ids]
+        done = [record for record in found if record.status == "done"]
         return sorted(done, key=lambda record: record.backend != "tensorflow")
 
     def curves(self) -> str:
@@ -46,13 +47,14 @@ class Comparison(Results):
                      for name in names for rows in histories]
             lines.append([str(epoch + 1), *cells])
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-        return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+        padded = ([cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+        return "\n".join("  ".join(line) for line in padded)
 
     def throughput(self) -> str:
         """One line per half: examples per second after warm-up, and the seconds of its training windows."""
         return "\n".join(
             f"{backend_title(record.backend)}: {number(record.samples_per_second)} examples/s, "
-            f"{number(record.train_seconds)} s of training, {record.phases[-1].get('optimizer_program') or 'unknown'}"
+            f"{number(record.train_seconds)} s of training, {record.phases[-1].get('program') or 'unknown'}"
             for record in self.halves()
         )
 

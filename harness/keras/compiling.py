@@ -39,7 +39,7 @@ class Compiled:
         return "none" if self.jit_compile is False else "auto"
 
     def recipe(self, **arguments: Any) -> Recipe:
-        return Recipe(self.loss, optimizer=self.optimizer, metrics=self.metrics, loss_weights=self.loss_weights,
+        return Recipe(loss=self.loss, optimizer=self.optimizer, metrics=self.metrics, loss_weights=self.loss_weights,
                       **arguments)
 
 
@@ -56,7 +56,7 @@ def compiled_from(
     if isinstance(optimizer, OptimizerFace):
         optimizer = optimizer.compiled.given
     try:
-        recipe = Recipe(loss, optimizer=OPTIMIZERS.parse(optimizer), metrics=metrics, loss_weights=loss_weights)
+        recipe = Recipe(loss=loss, optimizer=OPTIMIZERS.parse(optimizer), metrics=metrics, loss_weights=loss_weights)
     except SpecError as error:
         raise error.at("compile") from None
     compiled = Compiled(recipe.optimizer, optimizer, recipe.loss, recipe.loss_weights, recipe.metrics, jit_compile)

@@ -37,7 +37,9 @@ class Published:
         return f"<keras.datasets.{self.name}>"
 
 
-_GIVEN = {"cifar10": Published("cifar10", (1,)), "fashion_mnist": Published("fashion_mnist"), "mnist": Published("mnist")}
+_GIVEN = {
+    "cifar10": Published("cifar10", (1,)), "fashion_mnist": Published("fashion_mnist"), "mnist": Published("mnist"),
+}
 
 __getattr__, __dir__ = namespace(
     "keras.datasets", _GIVEN, ("boston_housing", "california_housing", "cifar100", "imdb", "reuters"),

@@ -41,7 +41,7 @@ from harness.spec.recipe import EarlyStopping, Recipe
 from harness.training.state import read_state, to_tensors
 
 if TYPE_CHECKING:
-    from harness.keras.models import Model
+    from harness.keras.model import Model
 
 ARRAYS = "arrays.npz"
 
@@ -201,8 +201,10 @@ def early_stopping(callbacks: Any) -> EarlyStopping | None:
     given = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
     for callback in given:
         if not isinstance(callback, EarlyStopping):
-            raise SpecError(f"the callback {type(callback).__name__} is not supported.", where="fit(callbacks=...)",
-                            hint="A callback is code inside one framework's loop; only EarlyStopping is carried by both.")
+            raise SpecError(
+                f"the callback {type(callback).__name__} is not supported.", where="fit(callbacks=...)",
+                hint="A callback is code inside one framework's loop; only EarlyStopping is carried by both.",
+            )
     if len(given) > 1:
         raise SpecError("there are two EarlyStopping callbacks.", where="fit(callbacks=...)", hint="Give one.")
     return given[0] if given else None

@@ -16,7 +16,7 @@ from harness.spec.model import ModelSpec
 from harness.spec.notation import Call, Tensor
 
 if TYPE_CHECKING:
-    from harness.keras.models import Model
+    from harness.keras.model import Model
 
 # The call of a model on tensors is recorded as calls of its layers; this says whose they are.
 CALLED_BY: weakref.WeakKeyDictionary[Call, Model] = weakref.WeakKeyDictionary()

@@ -8,7 +8,7 @@ from harness.records.record import Record, is_metric
 
 if TYPE_CHECKING:
     from harness.keras.comparison import Comparison
-    from harness.keras.models import Model
+    from harness.keras.model import Model
 
 
 class History:

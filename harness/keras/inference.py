@@ -19,10 +19,12 @@ from harness.spec.recipe import Recipe
 from harness.training.state import to_tensors
 
 if TYPE_CHECKING:
-    from harness.keras.models import Model
+    from harness.keras.model import Model
 
 
-def evaluate(model: Model, x: Any, y: Any, batch_size: int, sample_weight: Any, framework: str | None) -> dict[str, float]:
+def evaluate(
+    model: Model, x: Any, y: Any, batch_size: int, sample_weight: Any, framework: str | None,
+) -> dict[str, float]:
     """{"loss": ..., metric: ...} of one half on these arrays."""
     from harness.data import save
 
@@ -44,8 +46,8 @@ def predict(model: Model, x: Any, batch_size: int, framework: str | None) -> lis
     arrays.built_for(model, x)
     with tempfile.TemporaryDirectory(dir=STATE.folder()) as name:
         folder = Path(name)
-        np.savez(folder / "arrays.npz", **arrays.inputs(model, x, settings.precision))
-        keys = _run("predict", model, Recipe("mse"), settings, folder, framework, int(batch_size))
+        np.savez(folder / "arrays.npz", **arrays.inputs(model, x, settings.precision))  # type: ignore[arg-type]
+        keys = _run("predict", model, Recipe.parse({"loss": "mse"}), settings, folder, framework, int(batch_size))
         with np.load(folder / "outputs.npz") as archive:
             return [archive[key] for key in keys]
 

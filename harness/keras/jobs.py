@@ -78,7 +78,7 @@ def predict(arguments: dict[str, Any], emit: Any) -> list[str]:
     session = _open(arguments, plan, Arrays({name: array[:1] for name, array in x.items()}, y), execution)
     outputs = session.predict(x, arguments["batch_size"])
     keys = [f"output_{index}" for index in range(len(outputs))]
-    np.savez(arguments["out"], **dict(zip(keys, outputs, strict=True)))
+    np.savez(arguments["out"], **dict(zip(keys, outputs, strict=True)))  # type: ignore[arg-type]
     return keys
 
 

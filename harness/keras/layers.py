@@ -7,12 +7,14 @@ owns its weights, one set per framework, so that models that share a layer share
 from __future__ import annotations
 
 import re
+import types
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import SpecError
+from harness.keras.keras_layers import NAMES
 from harness.keras.refusals import namespace
 from harness.spec.configured import snake_case
 from harness.spec.layers import LAYERS
@@ -59,7 +61,7 @@ class Layer:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not hasattr(type(self), "spec_class"):
-            raise SpecError("keras.layers.Layer itself does nothing.", hint="Use one of the layers of keras.layers.")
+            raise SpecError("keras.layers.Layer itself does nothing.", hint="Use one of keras.layers.")
         self._stand_for(type(self).spec_class(*map(behind, args), **{key: behind(item) for key, item in kwargs.items()}))
 
     def __init_subclass__(cls, *, of_harness: bool = False, **kwargs: Any) -> None:
@@ -204,7 +206,9 @@ def class_for(spec_class: type[LayerSpec]) -> type[Layer]:
     """The class that stands in front of a layer class of the spec."""
     if spec_class not in _CLASSES:
         body = {"spec_class": spec_class, "__doc__": spec_class.__doc__, "__module__": __name__}
-        _CLASSES[spec_class] = type(Layer)(spec_class.__name__, (Layer,), body, of_harness=True)
+        _CLASSES[spec_class] = types.new_class(
+            spec_class.__name__, (Layer,), {"of_harness": True}, lambda space: space.update(body)
+        )
     return _CLASSES[spec_class]
 
 
@@ -239,29 +243,18 @@ def _merging(name: str) -> Any:
 
 _CLASS_TABLE = {name: class_for(cls) for name, cls in LAYERS.classes.items()}
 _MERGING = ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
-_KNOWN = """
-    ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
-    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention AlphaDropout Attention
-    AveragePooling3D Bidirectional CategoryEncoding CenterCrop Conv1DTranspose Conv2DTranspose Conv3D Conv3DTranspose
-    ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D DepthwiseConv1D Discretization ELU EinsumDense
-    GRUCell GaussianDropout GlobalAveragePooling3D GlobalMaxPooling3D GroupNormalization GroupQueryAttention
-    HashedCrossing Hashing Identity IntegerLookup LSTMCell Lambda Masking MaxPooling3D MelSpectrogram Normalization
-    PReLU Pipeline RMSNormalization RNN RandomBrightness RandomContrast RandomCrop RandomFlip RandomHue RandomRotation
-    RandomTranslation RandomZoom RepeatVector Resizing SeparableConv1D SimpleRNNCell SpatialDropout3D
-    SpectralNormalization StackedRNNCells StringLookup TFSMLayer TextVectorization TimeDistributed TorchModuleWrapper
-    UnitNormalization UpSampling3D Wrapper ZeroPadding1D ZeroPadding3D Dot Maximum Minimum Subtract deserialize
-    serialize
-""".split()
 _PREPARE = "Prepare the data before fit, in NumPy."
-_HINTS = {name: _PREPARE for name in _KNOWN if name.startswith("Random") or name in (
-    "CategoryEncoding", "Discretization", "Hashing", "HashedCrossing", "IntegerLookup", "Normalization", "StringLookup",
-    "TextVectorization", "Resizing", "CenterCrop")}
+_DATA = (
+    "CategoryEncoding", "CenterCrop", "Discretization", "HashedCrossing", "Hashing", "IntegerLookup", "Normalization",
+    "Resizing", "StringLookup", "TextVectorization",
+)
+_HINTS = {name: _PREPARE for name in NAMES if name.startswith("Random") or name in _DATA}
 _HINTS["Lambda"] = "Its code would run in one framework only; compose it of layers."
 
 
 def _aliases() -> dict[str, type[Layer]]:
     """Keras's second names: MaxPool2D, Convolution2D."""
-    found = {}
+    found: dict[str, type[Layer]] = {}
     for name, cls in _CLASS_TABLE.items():
         short = re.sub(r"Pooling(?=\dD)", "Pool", name).replace("AveragePool", "AvgPool")
         long = re.sub(r"Conv(?=\dD)", "Convolution", name)
@@ -273,6 +266,6 @@ _FUNCTIONS = {name.lower(): _merging(name) for name in _MERGING if name in LAYER
 
 __getattr__, __dir__ = namespace(
     "keras.layers",
-    {**_CLASS_TABLE, **_aliases(), **_FUNCTIONS, "Input": Input, "InputLayer": InputLayer, "Layer": Layer}, _KNOWN,
+    {**_CLASS_TABLE, **_aliases(), **_FUNCTIONS, "Input": Input, "InputLayer": InputLayer, "Layer": Layer}, NAMES,
     hint="`harness.layers` lists what both frameworks carry.", hints=_HINTS,
 )

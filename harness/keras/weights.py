@@ -13,7 +13,7 @@ from harness.plan.initial import draw
 
 if TYPE_CHECKING:
     from harness.keras.layers import Layer
-    from harness.keras.models import Model
+    from harness.keras.model import Model
 
 
 def halves() -> list[str]:

@@ -49,8 +49,9 @@ def values(
             return mean + stddev * truncated_normal(rng, shape)
         case spec.RandomUniform(minval=low, maxval=high):
             return rng.uniform(low, high, shape)
-        case spec.VarianceScaling(scale=scale, mode=mode, distribution=distribution):
-            return variance_scaling(scale, mode, distribution, shape, rng, fans)
+        case spec.VarianceScaling():
+            chosen = initializer.scale, initializer.mode, initializer.distribution
+            return variance_scaling(*chosen, shape, rng, fans)
         case spec.Orthogonal(gain=gain):
             return gain * orthogonal(rng, shape)
         case spec.Identity(gain=gain):
@@ -66,7 +67,7 @@ def values(
     raise SpecError(f"the initializer {initializer!r} has no drawing rule.")
 
 
-_SCALED = {
+_SCALED: dict[type[spec.Initializer], tuple[float, str, str]] = {
     spec.GlorotUniform: (1.0, "fan_avg", "uniform"),
     spec.GlorotNormal: (1.0, "fan_avg", "truncated_normal"),
     spec.HeUniform: (2.0, "fan_in", "uniform"),

@@ -14,7 +14,7 @@ from typing import Any
 
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 # Keys whose value is text, even where the text reads "NaN".
-TEXT_KEYS = frozenset({"name", "phase", "optimizer_program", "message", "kind"})
+TEXT_KEYS = frozenset({"name", "phase", "program", "message", "kind"})
 
 
 def to_plain(value: Any) -> Any:

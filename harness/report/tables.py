@@ -126,10 +126,10 @@ def phases(found: Sequence[Setting]) -> Table:
                     f"{number(row['epochs'])}{early}",
                     number(row["samples_per_second"]),
                     shown(metrics) if metrics else ABSENT,
-                    shown(", ".join(row["optimizer_programs"])) or ABSENT,
+                    shown(", ".join(row["programs"])) or ABSENT,
                 ]
             )
-    columns = ["setting", "framework", "phase", "epochs", "samples/s", "at its end", "optimizer"]
+    columns = ["setting", "framework", "phase", "epochs", "samples/s", "at its end", "program"]
     return Table("Phases", "Means over seeds; metrics are those of the weights each phase ended with.", columns, rows)
 
 

@@ -104,7 +104,7 @@ def findings(training: Training) -> dict[str, Any]:
         phases.append({
             "name": run.name, "epochs": run.epochs, "windows": windows,
             "samples": sum(window["examples"] for window in windows), "best_epoch": run.best_epoch,
-            "restored_best": run.restored_best, "stopped_early": run.stopped_early, "optimizer_program": run.program,
+            "restored_best": run.restored_best, "stopped_early": run.stopped_early, "program": run.program,
             "plan_digest": run.plan_digest,
         })
         first += run.steps

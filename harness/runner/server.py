@@ -25,7 +25,13 @@ from harness.runner.child import run_job
 
 # A fork is safe only if the parent has run no operation of the framework: these are imports and nothing else.
 # The first torch.optim optimizer imports torch._dynamo, which takes longer than many a cell.
-PRELOAD = {"tensorflow": ("tensorflow", "keras"), "pytorch": ("torch", "torch._dynamo"), "none": ()}
+# The rest is what every cell imports before and after training; "none" is a worker without a framework.
+_EVERY = ("harness.runner.cell", "pyarrow.parquet")
+PRELOAD = {
+    "tensorflow": ("tensorflow", "keras", *_EVERY, "sklearn.datasets"),
+    "pytorch": ("torch", "torch._dynamo", *_EVERY, "sklearn.datasets"),
+    "none": _EVERY,
+}
 POLL_SECONDS = 0.02
 
 

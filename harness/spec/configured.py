@@ -148,12 +148,14 @@ class Family(Generic[Item]):
 
     def parse(self, value: Any) -> Item:
         """Reads an instance, a name, {Name: {arguments}} or {"class_name": ..., "config": {...}}."""
-        if isinstance(value, tuple(self.classes.values())):
-            return value
+        if type(value) in self.classes.values():
+            item: Item = value
+            return item
         if isinstance(value, str):
             return self.find(value)()
         if isinstance(value, type) and value in self.classes.values():
-            return value()
+            cls: type[Item] = value
+            return cls()
         if isinstance(value, Mapping):
             if "class_name" in value:
                 return self._build(value["class_name"], value.get("config") or {})

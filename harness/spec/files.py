@@ -17,6 +17,8 @@ from harness.errors import SpecError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 LARGEST_FILE = 16 * 2**20
+# Aliases can make a few lines stand for billions of values.
+MOST_VALUES = 200_000
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,20 @@ def read_document(path: Path | str) -> Document:
         raise SpecError("the file is not UTF-8 text.", where=str(path)) from None
     if path.suffix == ".json":
         try:
-            return Document(json.loads(text), path)
+            return Document(json.loads(text, object_pairs_hook=lambda pairs: _json_object(pairs, path)), path)
         except (json.JSONDecodeError, RecursionError) as error:
             line = getattr(error, "lineno", 1)
             raise SpecError(f"JSON syntax error: {error}.", where=f"{path}, line {line}") from None
     return read_yaml(text, path)
+
+
+def _json_object(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise SpecError(f"the key {key!r} stands twice in one object.", where=str(path))
+        found[key] = value
+    return found
 
 
 def read_yaml(text: str, path: Path) -> Document:
@@ -82,6 +93,9 @@ def read_yaml(text: str, path: Path) -> Document:
 
 def _walk(node: yaml.Node, keys: tuple[Any, ...], lines: dict[Any, int], path: Path, above: set[int]) -> None:
     lines[keys] = node.start_mark.line + 1
+    if len(lines) > MOST_VALUES:
+        raise SpecError(f"the file holds more than {MOST_VALUES:,} values, aliases written out; this is not a spec.",
+                        where=f"{path}, line {lines[keys]}")
     if id(node) in above:
         raise SpecError("an alias refers to what encloses it.", where=f"{path}, line {lines[keys]}")
     if isinstance(node, yaml.SequenceNode):

@@ -28,6 +28,6 @@ def test_phase_table(tmp_path):
         *(("tensorflow", "pretrain"), ("tensorflow", "finetune")),
     ]
     assert rows[1]["epochs"] == 2
-    assert rows[1]["optimizer_programs"] == ["Adam"]
+    assert rows[1]["programs"] == ["Adam"]
     assert rows[1]["metrics"]["accuracy"] == pytest.approx(0.88)
     assert rows[1]["samples_per_second"] == pytest.approx(SPEEDS["pytorch"] * 1.002)

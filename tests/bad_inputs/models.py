@@ -107,6 +107,6 @@ CASES = (
          {"m.py": "def m():\n    return Input((3,))\n"}),
     Case("a model file that ends the program", "show m.py", (r"m\.py, line 1", "SystemExit"),
          {"m.py": "raise SystemExit(0)\n"}),
-    Case("a model file without a model", "show m.py:n", (r"m\.py", "no function 'n'", "Did you mean 'm'"),
+    Case("a model file without a model", "show m.py:n", (r"m\.py", "no function 'n'", "Known: m"),
          {"m.py": "def m():\n    pass\n"}),
 )

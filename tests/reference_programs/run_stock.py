@@ -2,8 +2,9 @@
 
     python -m tests.reference_programs.run_stock OUT
 
-Each program's text has its import line changed back. Around `fit` two things are injected: the first weights of the harness's TensorFlow half, and the order of its batches (arrays put in order epoch by
-epoch, shuffle=False). OUT/<program>.npz gets the weights after each fit.
+Each program's text has its import line changed back. Around `fit` two things are injected: the first weights of
+the harness's TensorFlow half, and the order of its batches (arrays put in order epoch by epoch, shuffle=False).
+OUT/<program>.npz gets the weights after each fit.
 """
 
 from __future__ import annotations

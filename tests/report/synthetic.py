@@ -67,7 +67,7 @@ def payload(
                 "samples": 64,
                 "best_epoch": 2,
                 "stopped_early": False,
-                "optimizer_program": "Adam",
+                "program": "Adam",
             }
         )
     return {

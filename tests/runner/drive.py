@@ -12,7 +12,7 @@ from harness.spec.experiment import Experiment
 
 def main(store: str, lock: str, seeds: str) -> int:
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-    experiment = Experiment.parse({"model": "mlp_64_64", "seed": json.loads(seeds)}, folder=Path.cwd())
+    experiment = Experiment.parse({"model": "mlp_64_64", "data": "data.npz", "seed": json.loads(seeds)}, folder=Path.cwd())
     settings = Settings(function="tests.runner.jobs:fake_cell", backend_of=lambda cell: "none", lock=Path(lock))
     try:
         execute(experiment, check(experiment), Path(store), lambda event: print(json.dumps(event), flush=True), settings)

@@ -75,7 +75,7 @@ def fake_cell(arguments: dict[str, Any], emit: Any) -> Any:
     loss = int(cell.id, 16) / 16**16
     epoch = {"epoch": 1, "loss": loss, "accuracy": 1 - loss, "val_loss": loss, "seconds": 0.01}
     phases = [{"name": phase.name, "epochs": [epoch], "samples": 64, "best_epoch": None, "stopped_early": False,
-               "windows": [{"start": 0, "stop": 2, "seconds": 0.01, "warmup": False}], "optimizer_program": "fake"}
+               "windows": [{"start": 0, "stop": 2, "seconds": 0.01, "warmup": False}], "program": "fake"}
               for phase in cell.recipe.resolved_phases()]
     series = {"phase": ["pretrain"] * 2, "epoch": [1, 1], "step": [0, 1], "loss": [1.0, loss],
               "learning_rate": [0.1, 0.1], "batch_size": [32, 32], "step_seconds": [0.005, 0.005]}

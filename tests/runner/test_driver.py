@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness.records.store import Store
@@ -30,10 +31,17 @@ def settings(tmp_path, **changes):
                     lock=tmp_path / "lock", **changes)
 
 
+@pytest.fixture(autouse=True)
+def _data(tmp_path):
+    """A few examples in a file: nothing has to be imported to read them."""
+    chance = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=chance.normal(size=(120, 8)).astype("float32"), y=np.arange(120) % 10)
+
+
 def go(tmp_path, seeds, store="store", **changes):
     """Runs an experiment over these seeds in this process; returns its events."""
-    given = {"model": "mlp_64_64", "seed": seeds, **changes.pop("given", {})}
-    experiment, events = Experiment.parse(given, folder=ROOT), []
+    given = {"model": "mlp_64_64", "data": "data.npz", "seed": seeds, **changes.pop("given", {})}
+    experiment, events = Experiment.parse(given, folder=tmp_path), []
     execute(experiment, check(experiment), tmp_path / store, events.append, settings(tmp_path, **changes))
     return events
 
@@ -41,7 +49,7 @@ def go(tmp_path, seeds, store="store", **changes):
 def drive(tmp_path, seeds, store="store") -> subprocess.Popen[str]:
     """The same in a process of its own, which can be killed."""
     return subprocess.Popen(
-        [sys.executable, str(DRIVE), str(tmp_path / store), str(tmp_path / "lock"), json.dumps(seeds)], cwd=ROOT,
+        [sys.executable, str(DRIVE), str(tmp_path / store), str(tmp_path / "lock"), json.dumps(seeds)], cwd=tmp_path,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
@@ -89,7 +97,7 @@ def test_what_experiment_json_says_reads_back_to_the_same_cells(tmp_path):
     go(tmp_path, [0, 1])
     written = json.loads((tmp_path / "store" / "experiment.json").read_text())
     keys = {key: value for key, value in written.items() if key not in ("source", "command")}
-    again = check(Experiment.parse(keys, folder=ROOT))
+    again = check(Experiment.parse(keys, folder=tmp_path))
     assert sorted(cell.id for cell in again) == Store(tmp_path / "store").ids()
 
 
@@ -139,6 +147,7 @@ def test_two_drivers_at_once_share_the_work(tmp_path):
     assert all(line.endswith("first") for line in starts(tmp_path))
 
 
+@pytest.mark.slow
 def test_kill_minus_nine_ten_times_loses_and_repeats_nothing(tmp_path):
     chance = random.Random(2026)
     seeds = list(range(8))

@@ -69,11 +69,6 @@ class Network(nn.Module):
         return [(path, own[path]) for path in weight_maps(module)[role].tensors if path in own]
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        if self.chain is not None and len(inputs) == 1:
-            x = inputs[0]
-            for module in self.chain:
-                x = module(x)
-            return x
         outputs, _ = self.run(inputs, frozenset())
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -82,12 +77,19 @@ class Network(nn.Module):
     ) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor | None, ...]]:
         """(outputs, their masks). before_activation: calls that give what comes before their activation,
         because the loss is computed from it."""
+        if self.chain is not None:
+            return (self._run_chain(inputs[0], self.chain, bool(before_activation)),), (None,)
         values: dict[str, torch.Tensor] = dict(zip(self.input_names, inputs, strict=True))
         masks = MaskBook()
         for step in self.steps:
             self._call(step, values, masks, step.output in before_activation)
         outputs = self.spec.outputs
         return tuple(values[name] for name in outputs), tuple(masks.live.get(name) for name in outputs)
+
+    def _run_chain(self, x: torch.Tensor, chain: tuple[nn.Module, ...], bare: bool) -> torch.Tensor:
+        for module in chain[:-1] if bare else chain:
+            x = module(x)
+        return chain[-1].pre_activation(x) if bare else x  # type: ignore[operator]
 
     def _call(
         self, step: Step, values: dict[str, torch.Tensor], masks: MaskBook, bare: bool,

@@ -221,6 +221,8 @@ class Adam(Native):
 
     SLOTS = {"m": "exp_avg", "v": "exp_avg_sq", "v_hat": "max_exp_avg_sq"}
 
+    _lists: tuple[list[Tensor], ...] | None = None
+
     def _prepare(self) -> None:
         betas = (self.spec.beta_1, self.spec.beta_2)
         self.native = torch.optim.Adam(self._groups(), betas=betas, amsgrad=self.spec.amsgrad, **self._kernels())
@@ -238,10 +240,29 @@ class Adam(Native):
         theirs = (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
         keras = (1 - self.rounded(beta_2) ** step) ** 0.5 / (1 - self.rounded(beta_1) ** step)
         epsilon = self.spec.epsilon / (1 - beta_2**step) ** 0.5
+        rate = learning_rate * (keras / theirs)
+        if self.fused and len(gradients) == len(self.parameters) and len(self.native.param_groups) == 1:
+            self._fused_update(gradients, rate, epsilon)
+            return
         for group in self.native.param_groups:
-            group["lr"] = learning_rate * group["multiplier"] * (keras / theirs)
+            group["lr"] = rate * group["multiplier"]
             group["eps"] = epsilon
         self.native.step()
+
+    def _fused_update(self, gradients: list[Tensor], rate: float, epsilon: float) -> None:
+        """torch.optim.Adam's own kernel without its Python around it, which takes as long as a small model's
+        update. All parameters share one step count."""
+        if self._lists is None:
+            steps = self._states("step")
+            kept = {slot: self._states(self.SLOTS[slot]) for slot in self.spec.slots()}
+            self._lists = (kept["m"], kept["v"], kept.get("v_hat", []), steps)
+        means, squares, largest, steps = self._lists
+        torch._foreach_add_(steps, 1.0)
+        torch._fused_adam_(
+            self.parameters, gradients, means, squares, largest, steps, lr=rate * self.multipliers[0],
+            beta1=self.spec.beta_1, beta2=self.spec.beta_2, weight_decay=0.0, eps=epsilon,
+            amsgrad=self.spec.amsgrad, maximize=False,
+        )
 
     def _slots(self) -> dict[str, list[Tensor]]:
         return {slot: self._states(self.SLOTS[slot]) for slot in self.spec.slots()}

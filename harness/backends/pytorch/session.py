@@ -39,7 +39,7 @@ class Session:
         self.objective = Objective(plan, self.model)
         self.loss = torch.compile(self.objective) if execution.compile == "inductor" else self.objective
         self.x = [torch.from_numpy(data.x[item.name]).to(self.device) for item in plan.spec.inputs]
-        self.y = [torch.from_numpy(data.y[output.name]).to(self.device) for output in plan.outputs]
+        self.y = [_target(torch.from_numpy(data.y[output.name])).to(self.device) for output in plan.outputs]
         self.w = None if data.sample_weight is None else torch.from_numpy(data.sample_weight).to(self.device)
         self.indices = torch.from_numpy(plan.tape.indices).to(self.device)
         self.kept_losses: list[torch.Tensor] = []
@@ -181,6 +181,11 @@ def predict(network: Network, x: Mapping[str, np.ndarray], batch_size: int) -> t
         result = network(*feeds)
         parts.append([item.cpu().numpy() for item in (result if isinstance(result, tuple) else (result,))])
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _target(values: torch.Tensor) -> torch.Tensor:
+    """Labels as torch's losses want them (int64), converted once and not at every step."""
+    return values if values.is_floating_point() else values.long()
 
 
 def _optimized(network: Network, variable: Variable) -> OptimizedVariable:

@@ -88,6 +88,7 @@ KERNELS: dict[type[spec.Optimizer], Callable[..., Any]] = {
     spec.Adam: KernelAdam,
     spec.AdamW: KernelAdamW,
 }
+KERNEL_OPTIMIZERS = (KernelSGD, KernelAdam)
 
 
 def build_optimizer(

@@ -14,7 +14,7 @@ from harness.backends.contract import Played, State
 from harness.backends.tensorflow import runtime
 from harness.backends.tensorflow.losses import loss_function
 from harness.backends.tensorflow.model import build_model, get_weights, set_weights, variables
-from harness.backends.tensorflow.optimizers import apply, build_optimizer, load_slots, slots
+from harness.backends.tensorflow.optimizers import KERNEL_OPTIMIZERS, apply, build_optimizer, load_slots, slots
 from harness.backends.tensorflow.randomness import Keys
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
@@ -36,9 +36,9 @@ class Session:
         self.multipliers = [variable.multiplier for variable in plan.trainable]
         self.xla = _wants_xla(plan, execution)
         # Under XLA the stock update fuses by itself; "none" is stock Keras, operation for operation.
-        self.kernels = not self.xla and execution.compile == "auto" and execution.tier == "tuned"
+        kernels = not self.xla and execution.compile == "auto" and execution.tier == "tuned"
         self.optimizer = build_optimizer(
-            plan.optimizer, plan.dtype, fused=self.kernels,
+            plan.optimizer, plan.dtype, fused=kernels,
             no_decay=[table[variable.name] for variable in plan.trainable if not variable.decay],
         )
         self.optimizer.build(self.trainable)
@@ -183,7 +183,7 @@ class Session:
         return runtime.peak_bytes()
 
     def program(self) -> str:
-        update = ", optimizer kernels" if self.kernels else ", stock optimizer"
+        update = ", fused optimizer" if isinstance(self.optimizer, KERNEL_OPTIMIZERS) else ", stock optimizer"
         return "tf.while_loop over steps" + (", compiled by XLA" if self.xla else ", graph") + update
 
     def close(self) -> None:
