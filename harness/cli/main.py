@@ -60,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = app(args=given, prog_name="harness", standalone_mode=False)
-        sys.stdout.flush()
-        return INTERRUPTED if code == 130 else int(code or OK)
+        if code == 130:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
+        return int(code or OK)
     except CommandError as error:
         print_error(str(error), None, error.kind, as_json)
         return error.exit_code
@@ -71,10 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print_error("interrupted.", None, "interrupted", as_json)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has seen enough (`harness ls | head`); what is still buffered has no reader.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         print_error(f"{error.filename}: {(error.strerror or str(error)).lower()}.", None, "file", as_json)
         return USAGE

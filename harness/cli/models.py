@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.exits import OK
-from harness.cli.output import Json, emit
+from harness.cli.output import Json, emit, write
 
 
 def show(
@@ -28,7 +28,7 @@ def show(
     if spec and not as_json:
         import yaml
 
-        print(yaml.safe_dump(found.to_data(), sort_keys=False, default_flow_style=None, width=110), end="")
+        write(yaml.safe_dump(found.to_data(), sort_keys=False, default_flow_style=None, width=110).rstrip("\n"))
         return OK
     data = {
         "name": found.name, "parameters": found.parameters, "trainable_parameters": found.trainable_parameters,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -17,7 +18,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 def emit(data: Any, text: str, as_json: bool) -> None:
     """Prints the data as JSON if asked for, else the text."""
-    print(to_json(data) if as_json else text)
+    write(to_json(data) if as_json else text)
+
+
+def write(text: str) -> None:
+    """Text on stdout. A reader that has seen enough (`harness ls | head`) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # What is still buffered has no reader either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def to_json(data: Any) -> str:

@@ -62,7 +62,8 @@ class Layer:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not hasattr(type(self), "spec_class"):
             raise SpecError("keras.layers.Layer itself does nothing.", hint="Use one of keras.layers.")
-        self._stand_for(type(self).spec_class(*map(behind, args), **{key: behind(item) for key, item in kwargs.items()}))
+        named = {key: behind(item) for key, item in kwargs.items()}
+        self._stand_for(type(self).spec_class(*map(behind, args), **named))
 
     def __init_subclass__(cls, *, of_harness: bool = False, **kwargs: Any) -> None:
         if not of_harness:

@@ -99,6 +99,12 @@ def _target(array: np.ndarray, output: Output, spec: ModelSpec, dtype: str, wher
         if not np.issubdtype(array.dtype, np.integer) and not np.array_equal(array, np.floor(array)):
             raise DataError(f"{type(output.loss).__name__} needs integer labels, the data has {array.dtype} values.",
                             where=where, hint="For one-hot or real targets use another loss.")
+        if array.shape[1:] not in (shape[1:-1], (*shape[1:-1], 1)) and None not in shape[1:-1]:
+            raise DataError(
+                f"{type(output.loss).__name__} needs one label for the output {output.name!r} of shape {shape[1:]}, "
+                f"the targets have the shape {array.shape[1:]}.", where=where,
+                hint="For one-hot targets use CategoricalCrossentropy.",
+            )
         classes, labels = shape[-1], array
         ignored = output.loss.ignore_class
         if ignored is not None:

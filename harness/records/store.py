@@ -152,7 +152,17 @@ def data_label(record: Record) -> str:
     labels, spec = record.cell.get("labels") or {}, record.cell.get("data")
     name = (record.data.get("data") or {}).get("name")
     source = spec.get("source") if isinstance(spec, dict) else spec
-    return str(labels.get("data") or name or source)
+    return str(labels.get("data") or name or _source_name(spec) or source)
+
+
+def _source_name(spec: Any) -> str | None:
+    """What the data of a failed run is called, as far as this version can read how it was written."""
+    from harness.spec.dataset import DatasetSpec
+
+    try:
+        return DatasetSpec.parse(spec).name
+    except SpecError:
+        return None
 
 
 def extra_labels(record: Record) -> dict[str, str]:

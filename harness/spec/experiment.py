@@ -134,6 +134,7 @@ def read_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experime
     path = Path(path)
     document = read_document(path)
     data = _mapping(document.data if document.data is not None else {}, document)
+    data = with_defaults(data)
     for override in overrides:
         data = apply_override(data, override, KEYS)
     experiment = Experiment.parse(data, name=path.stem, folder=path.resolve().parent, document=document)
@@ -145,11 +146,10 @@ def _read(value: Any, name: str, folder: Path | None, document: Document | None)
     for key in given:
         if key not in KEYS:
             raise SpecError(f"unknown key {key!r}.", where=where(document, (key,)), hint=did_you_mean(key, KEYS))
-    recipe = {"metrics": ["accuracy"]} if given.get("recipe") is None else given["recipe"]
-    if isinstance(recipe, Mapping):
-        recipe = {"loss": DEFAULT_LOSS, **recipe}
-    data = "digits" if given.get("data") is None else given["data"]
-    base = {"model": given.get("model"), "data": data, "recipe": recipe, "execution": given.get("execution") or {}}
+    given = with_defaults(given)
+    base = {key: given.get(key) for key in ("model", *SECTIONS)}
+    if isinstance(base["recipe"], Mapping):
+        base["recipe"] = {"loss": DEFAULT_LOSS, **base["recipe"]}
     verdict = given.get("verdict") or {}
     if not isinstance(verdict, Mapping):
         raise SpecError(f"'verdict' is a mapping, got {verdict!r}.", where=where(document, ("verdict",)))
@@ -161,6 +161,12 @@ def _read(value: Any, name: str, folder: Path | None, document: Document | None)
         base=base, axes=read_axes(given, document), variants=_variants(given.get("variants"), document),
         exclude=read_exclusions(given, document), verdict=judging, folder=folder, document=document,
     )
+
+
+def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections that are not there filled in, so that an override finds something to change."""
+    defaults: dict[str, Any] = {"data": "digits", "recipe": {"metrics": ["accuracy"]}, "execution": {}}
+    return {**given, **{key: value for key, value in defaults.items() if given.get(key) is None}}
 
 
 def _mapping(value: Any, document: Document | None) -> Mapping[str, Any]:

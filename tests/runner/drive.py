@@ -12,14 +12,19 @@ from harness.spec.experiment import Experiment
 
 def main(store: str, lock: str, seeds: str) -> int:
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-    experiment = Experiment.parse({"model": "mlp_64_64", "data": "data.npz", "seed": json.loads(seeds)}, folder=Path.cwd())
+    given = {"model": "mlp_64_64", "data": "data.npz", "seed": json.loads(seeds)}
+    experiment = Experiment.parse(given, folder=Path.cwd())
     settings = Settings(function="tests.runner.jobs:fake_cell", backend_of=lambda cell: "none", lock=Path(lock))
     try:
-        execute(experiment, check(experiment), Path(store), lambda event: print(json.dumps(event), flush=True), settings)
+        execute(experiment, check(experiment), Path(store), tell, settings)
     except HarnessError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def tell(event: dict[str, object]) -> None:
+    print(json.dumps(event), flush=True)
 
 
 if __name__ == "__main__":

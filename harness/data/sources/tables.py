@@ -71,6 +71,10 @@ def _read_csv(source: spec.Csv, path: Path) -> pandas.DataFrame:
     with warnings.catch_warnings():
         # Rows longer than the header: a warning with index_col=False, shifted columns without.
         warnings.simplefilter("error", pandas.errors.ParserWarning)
+        # pandas would rename the second of two columns of one name.
+        header = pandas.read_csv(path, sep=source.separator, header=None, nrows=1, dtype=str, skipinitialspace=True)
+        for name in header.iloc[0][header.iloc[0].duplicated()]:
+            raise ValueError(f"the column {name!r} stands twice in the header")
         return pandas.read_csv(
             path,
             sep=source.separator,
