@@ -147,7 +147,8 @@ def torch_network(workload: str) -> Any:
     from torch import nn
 
     if workload == "mlp":
-        return nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
     return nn.Sequential(
         nn.Unflatten(1, (1, 28)), nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3136, 10))
@@ -190,7 +191,8 @@ def native_pytorch(workload: str, x: np.ndarray, y: np.ndarray) -> Contender:
             losses = []
             for rows in torch.randperm(len(x)).split(BATCH[workload]):
                 optimizer.zero_grad()
-                loss = torch.nn.functional.cross_entropy(network(data.index_select(0, rows)), labels.index_select(0, rows))
+                outputs = network(data.index_select(0, rows))
+                loss = torch.nn.functional.cross_entropy(outputs, labels.index_select(0, rows))
                 loss.backward()
                 optimizer.step()
                 losses.append(loss.detach())

@@ -29,7 +29,25 @@ _OWNERS = {
 }
 _MODULES = {"layers": "harness.spec.layers", "keras": "harness.keras"}
 
-__all__ = [*_OWNERS, *_MODULES, "__version__"]
+__all__ = [
+    "HarnessError",
+    "Input",
+    "Model",
+    "ModelSpec",
+    "Record",
+    "Results",
+    "Sequential",
+    "SpecError",
+    "__version__",
+    "build",
+    "get_weights",
+    "keras",
+    "layers",
+    "load_model",
+    "run",
+    "set_weights",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -46,7 +46,7 @@ class DataError(SpecError):
     """The data cannot be used as asked (missing file, empty set, NaN, labels out of range)."""
 
 
-class CellFailed(HarnessError):
+class CellFailed(HarnessError):  # noqa: N818 (what happened to the cell, not an error of the harness)
     """A run ended without a result. `kind` is one of the record's reason kinds."""
 
     def __init__(self, kind: str, message: str) -> None:

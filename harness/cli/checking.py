@@ -46,7 +46,8 @@ def check(
             failed = True
             found.append({"file": file, "ok": False, "error": str(error)})
             print_error(str(error), None, "spec", as_json, error)
-    passed = [f"{entry['file']}: {entry['summary']}" for entry in found if entry["ok"]]
+    passed = [line for entry in found if entry["ok"] for line in (
+        f"{entry['file']}: {entry['summary']}", *(f"warning: {text}" for text in entry.get("warnings", [])))]
     if passed or as_json:
         emit(found, "\n".join(passed), as_json)
     return USAGE if failed else OK
@@ -102,13 +103,13 @@ def _model(file: str) -> dict[str, Any]:
 
 
 def _experiment(document: Document) -> dict[str, Any]:
-    from harness.cli.experiments import check_experiment
+    from harness.cli.experiments import check_experiment, doubts
     from harness.spec.experiment import Experiment
 
     path = document.path
     cells = check_experiment(
         Experiment.parse(document.data, name=path.stem, folder=path.resolve().parent, document=document))
-    return {"kind": "experiment", "summary": f"experiment, {len(cells)} cells"}
+    return {"kind": "experiment", "summary": f"experiment, {len(cells)} cells", "warnings": doubts(cells)}
 
 
 def schema(

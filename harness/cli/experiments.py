@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def locate(name: str) -> Path:
     """The file: a path, or the name of an experiment in ./experiments or of those that come with the package."""
     path = Path(name)
-    if path.suffix or path.exists():
+    if path.suffix or path.is_file():
         return path
     from harness.models import library_folder
 
@@ -110,3 +110,26 @@ def _check_phase(spec: ModelSpec, phase: ResolvedPhase, folder: Path | None) -> 
     if phase.start_from not in ("previous", *BACKENDS) and not ((folder or Path()) / phase.start_from).is_file():
         raise SpecError(f"start_from: there is no checkpoint {phase.start_from!r}.",
                         hint=f"Expected 'previous', {', '.join(BACKENDS)}, or the path of a .safetensors file.")
+
+
+def doubts(cells: Sequence[Cell]) -> list[str]:
+    """What is allowed and hardly meant, in sentences: a loss that takes logits for probabilities, or the reverse."""
+    from harness.spec.recipe import losses_by_output
+
+    found: dict[str, None] = {}
+    for cell in cells:
+        for phase in cell.recipe.resolved_phases():
+            for output, loss in losses_by_output(phase.loss or {}, cell.model.output_names).items():
+                from_logits = getattr(loss, "from_logits", None)
+                probabilities = _activation(cell.model, output) in ("softmax", "sigmoid")
+                if from_logits is None or from_logits != probabilities:
+                    continue
+                made, taken = ("probabilities", "logits") if probabilities else ("logits", "probabilities")
+                found[f"model {cell.model_name!r}, phase {phase.name!r}: the output {output!r} gives {made} and "
+                      f"{type(loss).__name__} takes {taken}: from_logits should be {not from_logits}."] = None
+    return list(found)
+
+
+def _activation(model: ModelSpec, output: str) -> str | None:
+    layer = model.layers[next(node.layer for node in model.nodes if node.name == output)]
+    return "softmax" if type(layer).__name__ == "Softmax" else getattr(layer, "activation", None)

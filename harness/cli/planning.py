@@ -28,12 +28,14 @@ def plan(experiment: ExperimentArgument, overrides: Overrides = None, as_json: J
 
     Cells, parameters, FLOPs, steps and sizes; nothing is trained and nothing is written.
     """
-    from harness.cli.experiments import read
+    from harness.cli.experiments import doubts, read
     from harness.runner.check import check
 
     found = read(experiment, overrides or [])
-    entries = describe(check(found))
-    data = {"name": found.name, "question": found.question, "cells": entries, "totals": totals(entries)}
+    cells = check(found)
+    entries = describe(cells)
+    data = {"name": found.name, "question": found.question, "cells": entries, "totals": totals(entries),
+            "warnings": doubts(cells)}
     emit(data, _text(data), as_json)
     return OK
 
@@ -125,4 +127,5 @@ def _text(data: dict[str, Any]) -> str:
         f"{all_of['cells']} cells, {all_of['steps']:,} steps{work}; records of about "
         f"{byte_size(all_of['record_bytes'])}. FLOPs are of one example's forward pass; steps and training FLOPs "
         "of one cell.",
+        *(f"warning: {text}" for text in data["warnings"]),
     ])

@@ -19,15 +19,11 @@ def progress_display(stream: TextIO | None = None) -> Iterator[Display]:
     if not stream.isatty():
         yield PlainLines(stream)
         return
-    from rich.console import Console
-    from rich.live import Live
-
     display = LiveLines(stream)
-    # Four frames a second: drawing must not take the machine from the cell that is timed.
-    with Live(get_renderable=display.renderable, console=Console(file=stream), refresh_per_second=4,
-              transient=True) as live:
-        display.console = live.console
+    try:
         yield display
+    finally:
+        display.stop()
 
 
 class PlainLines:
@@ -48,13 +44,29 @@ class LiveLines:
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.state = stream, Progress()
-        self.console: Any = None
+        self.live: Any = None
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         self.state.update(event)
+        if self.live is None:
+            self._start()
         line = event_line(event, self.state)
-        if line and self.console is not None:
-            self.console.print(line, markup=False, highlight=False)
+        if line:
+            self.live.console.print(line, markup=False, highlight=False)
+
+    def _start(self) -> None:
+        """Not before there is something to show: a run that is refused prints its message alone."""
+        from rich.console import Console
+        from rich.live import Live
+
+        # Four frames a second: drawing must not take the machine from the cell that is timed.
+        self.live = Live(get_renderable=self.renderable, console=Console(file=self.stream), refresh_per_second=4,
+                         transient=True)
+        self.live.start(refresh=True)
+
+    def stop(self) -> None:
+        if self.live is not None:
+            self.live.stop()
 
     def renderable(self) -> Any:
         from rich.console import Group

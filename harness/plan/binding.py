@@ -59,7 +59,9 @@ def bind(
     return Arrays(x, y, weights)
 
 
-def bind_inputs(x: Mapping[str, np.ndarray], spec: ModelSpec, dtype: str, *, where: str = "data") -> dict[str, np.ndarray]:
+def bind_inputs(
+    x: Mapping[str, np.ndarray], spec: ModelSpec, dtype: str, *, where: str = "data"
+) -> dict[str, np.ndarray]:
     """Inputs by the model's names, in its types. Raises DataError on a shape that does not fit."""
     shapes = {item.name: item for item in spec.inputs}
     bound = {}

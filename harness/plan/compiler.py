@@ -33,7 +33,8 @@ def compile_phase(
     batches: [steps, batch] of example indices (-1: none) instead of the recipe's shuffling.
     """
     try:
-        assert phase.loss is not None and phase.optimizer is not None
+        assert phase.loss is not None
+        assert phase.optimizer is not None
         outputs = compile_outputs(spec, phase.loss, phase.loss_weights)
         variables = compile_variables(spec, phase)
         if not any(variable.trainable for variable in variables):
@@ -104,7 +105,7 @@ def compile_tape(
     batches: np.ndarray | None,
 ) -> Tape:
     """Batches, learning rates, epochs and random keys of every step."""
-    assert phase.optimizer is not None and phase.batch_size is not None
+    assert phase.optimizer is not None
     if examples < 1:
         raise SpecError("there is no example to train on.")
     if batches is not None:

@@ -77,9 +77,9 @@ def starting_weights(
     extra = sorted(set(before) - {weight.name for weight in spec.weights}
                    - {name for name in before if name.rpartition("/")[0].split("/")[0] in phase.replace})
     if missing or misfits or extra:
-        parts = [f"missing: {', '.join(missing)}" if missing else "", f"other shapes: {'; '.join(misfits)}" if misfits else "",
-                 f"unknown: {', '.join(extra)}" if extra else ""]
-        raise SpecError("these weights are another model's: " + "; ".join(part for part in parts if part) + ".",
+        lists = (("missing", missing), ("other shapes", misfits), ("unknown", extra))
+        found = "; ".join(f"{what}: {', '.join(names)}" for what, names in lists if names)
+        raise SpecError(f"these weights are another model's: {found}.",
                         where=f"phase {phase.name!r}",
                         hint="Start from a checkpoint of this model, or replace the layers that differ.")
     return weights

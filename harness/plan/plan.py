@@ -7,6 +7,7 @@ same random keys at every step.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,7 +80,7 @@ class Tape:
         """(first step, step after the last) of every epoch."""
         edges = np.nonzero(np.diff(self.epochs))[0] + 1
         bounds = [0, *edges.tolist(), len(self)]
-        return list(zip(bounds[:-1], bounds[1:], strict=True))
+        return list(itertools.pairwise(bounds))
 
 
 @dataclass(frozen=True)

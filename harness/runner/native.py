@@ -32,7 +32,8 @@ def build(
         raise SpecError(f"build takes a ModelSpec, got {type(spec).__name__}.", hint="Use harness.load_model(...).")
     if weights is not None:
         check_weights(weights, {weight.name: weight.shape for weight in spec.weights})
-    return load_backend(backend).build(spec, dict(weights) if weights is not None else initial_weights(spec, seed), dtype)
+    first = initial_weights(spec, seed) if weights is None else dict(weights)
+    return load_backend(backend).build(spec, first, dtype)
 
 
 def get_weights(model: Any) -> dict[str, np.ndarray]:

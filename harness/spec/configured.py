@@ -6,7 +6,8 @@ notation in which users write one: an instance, "adam", {"Adam": {"learning_rate
 dictionary that `keras.optimizers.serialize` produces.
 """
 
-from __future__ import annotations
+# Not with `from __future__ import annotations`: pydantic would compile these annotations anew for each subclass,
+# a twentieth of the time that `harness check` takes.
 
 import re
 from collections.abc import Iterable, Mapping

@@ -100,7 +100,9 @@ def train(job: Job) -> Training:
         result.plans.append(plan)
         state = session.state()
         result.checkpoints[phase.name] = state
-    assert session is not None and plan is not None and state is not None
+    assert session is not None
+    assert plan is not None
+    assert state is not None
     result.test = test_metrics(job, session, plan, phase, dataset)
     result.state, result.model = state, session.model
     result.timing = {"open_seconds": opened, "first_step_seconds": result.phases[0].first_step_seconds,

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pytest
 
 import harness
 from harness.records.checkpoint import save_checkpoint
@@ -10,7 +11,8 @@ from harness.records.checkpoint import save_checkpoint
 
 def main() -> None:
     backend, out = sys.argv[1], sys.argv[2]
-    spec = harness.load_model("cnn", input_shape=(8, 8), num_classes=10, filters=(4,), units=8, batch_normalization=True)
+    spec = harness.load_model("cnn", input_shape=(8, 8), num_classes=10, filters=(4,), units=8,
+                              batch_normalization=True)
     saved = {}
 
     model = harness.build(spec, backend, seed=4, dtype="float64")
@@ -28,17 +30,13 @@ def main() -> None:
     harness.set_weights(model, doubled)
     assert all(np.array_equal(array, doubled[name]) for name, array in harness.get_weights(model).items())
     for wrong in ({**doubled, "extra/kernel": x}, {**doubled, "hidden/bias": np.zeros(3)}, {}):
-        try:
+        with pytest.raises(harness.SpecError, match=r"hidden/bias|extra/kernel"):
             harness.set_weights(model, wrong)
-        except harness.SpecError as error:
-            assert "hidden/bias" in str(error) or "extra/kernel" in str(error), error
-        else:
-            raise AssertionError("wrong weights were taken")
 
     recipe = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"], "batch_size": 16}
     batches = np.arange(48).reshape(3, 16)
-    record = harness.train(spec, recipe, data="digits", backend=backend, dtype="float64", batches=batches, weights=first,
-                           execution={"compile": "none"})
+    exact = {"data": "digits", "backend": backend, "dtype": "float64"}
+    record = harness.train(spec, recipe, batches=batches, weights=first, execution={"compile": "none"}, **exact)
     assert record.status == "done"
     assert record.losses.shape == (3,)
     assert set(record.weights) == set(first)
@@ -52,13 +50,13 @@ def main() -> None:
     # A fine-tuning that starts from a canonical checkpoint on disk.
     path = out + ".safetensors"
     save_checkpoint(path, record.weights)
-    tuned = harness.train(spec, {**recipe, "phases": [{"name": "tune", "start_from": path, "steps": 3, "freeze": ["conv_*"]}]},
-                          data="digits", backend=backend, dtype="float64", execution={"compile": "none"})
+    phase = {"name": "tune", "start_from": path, "steps": 3, "freeze": ["conv_*"]}
+    tuned = harness.train(spec, {**recipe, "phases": [phase]}, execution={"compile": "none"}, **exact)
     assert np.array_equal(tuned.weights["conv_1/kernel"], record.weights["conv_1/kernel"])
     saved["tuned losses"] = tuned.losses
 
-    idiomatic = harness.train(spec, {**recipe, "shuffle": False}, data="digits", backend=backend, dtype="float64",
-                              weights=first, execution={"tier": "idiomatic", "compile": "none"})
+    idiomatic = harness.train(spec, {**recipe, "shuffle": False}, weights=first,
+                              execution={"tier": "idiomatic", "compile": "none"}, **exact)
     saved["idiomatic losses"] = idiomatic.losses
     saved["idiomatic kernel"] = idiomatic.weights["hidden/kernel"]
     np.savez(out, **saved)

@@ -23,4 +23,5 @@ def test_both_frameworks_do_the_same(tmp_path):
         arrays[backend] = dict(np.load(out))
     assert set(arrays["tensorflow"]) == set(arrays["pytorch"])
     for name, expected in arrays["tensorflow"].items():
-        np.testing.assert_allclose(arrays["pytorch"][name], expected, rtol=LOOSE.get(name, 1e-9), atol=1e-11, err_msg=name)
+        tolerance = LOOSE.get(name, 1e-9)
+        np.testing.assert_allclose(arrays["pytorch"][name], expected, rtol=tolerance, atol=1e-11, err_msg=name)

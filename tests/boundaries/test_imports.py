@@ -27,9 +27,10 @@ def test_spec_is_plain(module: str):
     assert not loaded(f"import {module}") & (FRAMEWORKS | HEAVY)
 
 
-@pytest.mark.parametrize("module", ["harness.plan.compiler", "harness.plan.finetune", "harness.data", "harness.records.store",
-                                    "harness.analysis", "harness.report.results", "harness.runner.driver",
-                                    "harness.training.run", "harness.cli.main", "harness.keras"])
+@pytest.mark.parametrize("module", [
+    "harness.plan.compiler", "harness.plan.finetune", "harness.data", "harness.records.store", "harness.analysis",
+    "harness.report.results", "harness.runner.driver", "harness.training.run", "harness.cli.main", "harness.keras",
+])
 def test_no_framework_outside_the_backends(module: str):
     assert not loaded(f"import {module}") & FRAMEWORKS
 

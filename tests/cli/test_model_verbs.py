@@ -1,6 +1,7 @@
 """show, check, schema and init."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,24 @@ def test_check_reports_every_wrong_file(capsys: Capture):
     streams = capsys.readouterr()
     assert streams.out == "good.yaml: recipe, 1 phase(s)\n"
     assert [line.split(":")[1].strip() for line in streams.err.splitlines()] == ["bad.yaml", "none.yaml"]
+
+
+@pytest.mark.parametrize(("model", "loss", "warned"), [
+    ("mlp", "sparse_categorical_crossentropy", None),
+    ("simple_cnn", "sparse_categorical_crossentropy", "gives logits .* takes probabilities: .* should be True"),
+    ("simple_cnn", {"SparseCategoricalCrossentropy": {"from_logits": True}}, None),
+    ("mlp", {"SparseCategoricalCrossentropy": {"from_logits": True}}, "gives probabilities .* should be False"),
+    ("simple_cnn", "mse", None),
+])
+def test_check_and_plan_warn_of_logits_taken_for_probabilities(model: str, loss: object, warned: str | None,
+                                                               capsys: Capture):
+    Path("e.yaml").write_text(yaml.safe_dump({"model": model, "recipe": {"loss": loss}}))
+    assert main(["check", "e.yaml", "--json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)[0]["warnings"]
+    assert len(warnings) == (warned is not None)
+    assert warned is None or re.search(warned, warnings[0])
+    assert main(["check", "e.yaml"]) == 0
+    assert ("warning: " in capsys.readouterr().out) == (warned is not None)
 
 
 def test_check_as_json(capsys: Capture):

@@ -16,7 +16,8 @@ import numpy as np
 # name -> (model, parameters, phases as epochs, batch size, optimizer): the five reference programs of the
 # mission on digits enlarged to 28x28 pixels, and for stock Keras two models with more kinds of layers.
 PROGRAMS: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
-    "a": ("mlp_64_64", {}, [{"name": "pretrain", "epochs": 2}, {"name": "finetune", "epochs": 2, "split": "validation"}]),
+    "a": ("mlp_64_64", {}, [{"name": "pretrain", "epochs": 2},
+                            {"name": "finetune", "epochs": 2, "split": "validation"}]),
     "b": ("mlp_64_64", {}, [{"name": "pretrain", "epochs": 2}, {"name": "finetune", "epochs": 2}]),
     "c": ("mlp_128_64", {}, [{"name": "pretrain", "epochs": 2}, {"name": "finetune", "epochs": 1}]),
     "d": ("simple_cnn", {}, [{"name": "pretrain", "epochs": 2}]),

@@ -34,8 +34,10 @@ def trained(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
 
 
 def cases() -> list:
-    return [pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=EXCEPTIONS[name]) if name in EXCEPTIONS else ())
-            for name in CASES]
+    def marks(name: str) -> tuple:
+        return (pytest.mark.xfail(strict=True, reason=EXCEPTIONS[name]),) if name in EXCEPTIONS else ()
+
+    return [pytest.param(name, marks=marks(name)) for name in CASES]
 
 
 @pytest.mark.frameworks

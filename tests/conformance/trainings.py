@@ -32,7 +32,8 @@ class Case:
 
 SPARSE = {"loss": "sparse_categorical_crossentropy"}
 # A small network with everything on: dropout, batch norm, L2.
-MLP = {"input_shape": [6, 6], "num_classes": 3, "units": [8, 8], "dropout": 0.3, "batch_normalization": True, "l2": 0.01}
+MLP = {"input_shape": [6, 6], "num_classes": 3, "units": [8, 8], "dropout": 0.3, "batch_normalization": True,
+       "l2": 0.01}
 CNN = {"input_shape": [9, 9], "num_classes": 3, "filters": [4, 6], "units": 8, "dropout": 0.3,
        "batch_normalization": True, "l2": 0.01}
 SEQUENCE = {"input_shape": [7], "num_classes": 3, "vocabulary": 12, "embedding": 5, "dropout": 0.2, "mask_zero": True}
@@ -51,7 +52,8 @@ MODELS = {
                              {"loss": {"SparseCategoricalCrossentropy": {"from_logits": True}}}),
     "model mlp": Case("mlp", MLP, SPARSE),
     "model cnn": Case("cnn", CNN, SPARSE),
-    "model resnet": Case("resnet", {"input_shape": [8, 8, 2], "num_classes": 3, "depth": 8, "filters": 4, "l2": 1e-3}, SPARSE),
+    "model resnet": Case(
+        "resnet", {"input_shape": [8, 8, 2], "num_classes": 3, "depth": 8, "filters": 4, "l2": 1e-3}, SPARSE),
     "model lstm_classifier": Case("lstm_classifier", SEQUENCE | {"units": [6, 6]}, SPARSE),
     "model gru_classifier": Case("gru_classifier", SEQUENCE | {"units": [6, 6]}, SPARSE),
     "model transformer_encoder": Case("transformer_encoder", TRANSFORMER, SPARSE),
@@ -70,7 +72,8 @@ SCHEDULES = {
 OPTIMIZERS = {
     "SGD": {"SGD": {"learning_rate": 0.05}},
     "SGD momentum, global_clipnorm": {"SGD": {"learning_rate": 0.05, "momentum": 0.9, "global_clipnorm": 0.5}},
-    "SGD nesterov, weight decay": {"SGD": {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}},
+    "SGD nesterov, weight decay": {
+        "SGD": {"learning_rate": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}},
     "Adam, clipnorm": {"Adam": {"clipnorm": 0.2}},
     "Adam amsgrad": {"Adam": {"amsgrad": True, "epsilon": 1e-3}},
     "AdamW, exclusion": {"AdamW": {"weight_decay": 0.05, "exclude_from_weight_decay": ["bias", "gamma", "beta"]}},
@@ -124,7 +127,8 @@ def job(case: Case, backend: str) -> Any:
     execution = Execution(**{"precision": "float64", "compile": "none", "device": "cpu", **case.execution})
     if backend == "pytorch" and execution.compile == "xla":
         execution = Execution(precision="float64", compile="none", device="cpu")
-    return Job(spec, Recipe.parse(recipe), from_arrays(x, y, sample_weight=weight), load_backend(backend), execution, seed=3)
+    data = from_arrays(x, y, sample_weight=weight)
+    return Job(spec, Recipe.parse(recipe), data, load_backend(backend), execution, seed=3)
 
 
 def main() -> None:

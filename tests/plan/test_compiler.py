@@ -97,7 +97,8 @@ def test_multipliers_and_patterns():
 def test_a_replaced_head_is_drawn_anew_and_the_rest_kept():
     spec = small_model()
     before = initial_weights(spec, 0)
-    phase = recipe(phases=[{"name": "a"}, {"name": "b", "replace": {"p": {"Dense": {"units": 7, "activation": "softmax"}}}}])
+    head = {"Dense": {"units": 7, "activation": "softmax"}}
+    phase = recipe(phases=[{"name": "a"}, {"name": "b", "replace": {"p": head}}])
     changed = model_of_phase(spec, phase.resolved_phases()[1])
     weights = starting_weights(changed, phase.resolved_phases()[1], 1, 0, before)
     assert weights["p/kernel"].shape == (4, 7)

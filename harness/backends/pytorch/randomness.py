@@ -48,6 +48,7 @@ class Keyed(nn.Module):
 
     def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal values from the tape."""
-        assert self.key is not None and self.normal_table is not None
+        assert self.key is not None
+        assert self.normal_table is not None
         index = (bits(self.key, shape) >> (32 - randomness.NORMAL_BITS)) & (2**randomness.NORMAL_BITS - 1)
         return self.normal_table[index.long()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import torch
@@ -22,10 +23,9 @@ def configure(execution: Execution) -> dict[str, Any]:
     device = device_of(execution)
     if execution.threads:
         torch.set_num_threads(execution.threads)
-        try:
+        # Can be set once per process only; what holds is read back below.
+        with contextlib.suppress(RuntimeError):
             torch.set_num_interop_threads(execution.threads)
-        except RuntimeError:
-            pass  # can be set once per process only; read back below
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     if execution.deterministic and device.type == "cuda":

@@ -167,7 +167,8 @@ class Session:
 
     def state(self) -> State:
         names = [variable.name for variable in self.plan.trainable]
-        kept = {slot: dict(zip(names, arrays, strict=True)) for slot, arrays in slots(self.optimizer, self.trainable).items()}
+        found = slots(self.optimizer, self.trainable)
+        kept = {slot: dict(zip(names, arrays, strict=True)) for slot, arrays in found.items()}
         return State(get_weights(self.model), kept, int(self.optimizer.iterations.numpy()))
 
     def load(self, state: State) -> None:
