@@ -38,8 +38,11 @@ def build_model(
         result = layers[node.layer](feeds, **arguments) if takes_list else layers[node.layer](*feeds, **arguments)
         for index, tensor in enumerate(result if isinstance(result, (list, tuple)) else [result]):
             tensors[node.name if index == 0 else f"{node.name}:{index}"] = tensor
+    inputs = [tensors[item.name] for item in spec.inputs]
+    outputs = [tensors[reference] for reference in spec.outputs]
+    # One tensor stays one: a list of one would be another structure to Keras.
     model = keras.Model(
-        [tensors[item.name] for item in spec.inputs], [tensors[reference] for reference in spec.outputs],
+        inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0],
         name=_keras_name(spec.name),
     )
     model.harness_spec = spec
