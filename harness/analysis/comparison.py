@@ -12,6 +12,7 @@ import numpy as np
 from harness.analysis.curves import LossDistance, largest_distance
 from harness.analysis.judgement import RATIO_MEASURES, Judgement, judge_quality, judge_ratio, not_comparable
 from harness.analysis.settings import Setting, backend_title
+from harness.analysis.startup import StartUp, start_up
 from harness.analysis.throughput import measure
 from harness.records.record import Record
 
@@ -33,6 +34,13 @@ class Comparison:
     distance: LossDistance | None
     cautions: list[str]
     minutes: float | None = None
+    startup: StartUp | None = None
+
+    @property
+    def reversed_by_startup(self) -> bool:
+        """Whether compilation turned the speed after warm-up around over these whole trainings."""
+        return bool(self.startup and self.startup.reverses and self.primary.measure == "samples_per_second"
+                    and self.primary.winner == self.startup.fast)
 
     @property
     def training(self) -> str:
@@ -49,6 +57,8 @@ class Comparison:
         if self.primary.outcome == "not comparable":
             return f"{self.setting.title}: {self.primary.sentence}"
         parts = [self.primary.sentence]
+        if self.reversed_by_startup and self.startup:
+            parts[0] += f"; {self.startup.sentence}"
         if self.primary.measure != self.quality.measure:
             parts.insert(0 if self.quality.outcome == "better" else 1, self.quality.sentence)
         return f"{self.setting.title}: {'; '.join([*parts, self.training])}"
@@ -77,6 +87,13 @@ class Comparison:
                 "seed": distance.seed if distance else None,
                 "certificate": None,
             },
+            "start_up": None if self.startup is None else {
+                "train_seconds": self.startup.seconds,
+                "faster_after_warm_up": self.startup.fast,
+                "break_even_examples": self.startup.break_even,
+                "n": self.startup.n,
+                "reverses_the_answer": self.reversed_by_startup,
+            },
             "cautions": self.cautions,
             "more_minutes": self.minutes,
         }
@@ -95,7 +112,8 @@ def compare(setting: Setting, a: str, b: str, primary: str, margin: float, accur
         quality = first if quality_name == primary else _judge(quality_name, (a, b), pairs, margin, accuracy_margin)
     minutes = _minutes(pairs, first.more) if first.more else None
     distance = largest_distance(pairs)
-    return Comparison(setting, a, b, seeds, first, quality, distance, _cautions(setting, a, b, pairs), minutes)
+    return Comparison(setting, a, b, seeds, first, quality, distance, _cautions(setting, a, b, pairs), minutes,
+                      None if why else start_up(pairs))
 
 
 def _obstacle(setting: Setting, a: str, b: str, seeds: Sequence[int]) -> str | None:

@@ -148,6 +148,11 @@ def _answer(comparisons: Sequence[Comparison], records: Sequence[Record], backen
 
 def _summary(comparisons: Sequence[Comparison], primary: str, place: str) -> str:
     parts = [f"Of {len(comparisons)} comparisons{place}: {_tally(comparisons, primary)}"]
+    reversed_ = [comparison for comparison in comparisons if comparison.reversed_by_startup]
+    if reversed_:
+        slow = Counter(backend_title(comparison.startup.slow) for comparison in reversed_ if comparison.startup)
+        listing = ", ".join(f"{name} finished first in {count}" for name, count in sorted(slow.items()))
+        parts.append(f"compilation included, {listing} of these trainings")
     quality = Counter(comparison.quality.outcome for comparison in comparisons)
     parts.append("final accuracy or loss: " + ", ".join(f"{name} in {n}" for name, n in sorted(quality.items())))
     distances = [comparison.distance.relative for comparison in comparisons if comparison.distance]

@@ -105,7 +105,7 @@ def throughput(found: Sequence[Setting]) -> Table:
     ]
     caption = (
         "Means over seeds with 95% intervals (Student t). samples/s counts training steps after warm-up only, "
-        "between two device barriers; the first step contains compilation. A dash: not measured."
+        "between two device barriers; train seconds and the first step contain compilation. A dash: not measured."
     )
     columns = ["setting", "framework", "seeds", "samples/s", "train seconds", "first step seconds"]
     return Table("Throughput", caption, [*columns, "device peak", "process peak"], rows)
