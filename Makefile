@@ -12,9 +12,9 @@ quickstart: environment
 test: development
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# Everything that CI takes in turn, at once.
+# Layers, losses, optimizers and whole trainings against stock Keras and plain PyTorch; part of `make test` too.
 conformance: development
-	$(BIN)/python -m pytest tests/conformance --every-case
+	$(BIN)/python -m pytest tests/conformance -v
 
 lint: development
 	$(BIN)/ruff check .
