@@ -1,6 +1,7 @@
 """A driver in a process of its own, with fake cells: python drive.py STORE LOCK SEEDS. Prints its events."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -28,4 +29,6 @@ def tell(event: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
+    # A suite that runs in the background of a shell hands down an ignored Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(*sys.argv[1:]))
