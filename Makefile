@@ -10,6 +10,7 @@ quickstart: environment
 	$(BIN)/harness run experiments/quickstart.yaml
 
 test: development
+	$(BIN)/python -m tests.fashion_mnist
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 # Layers, losses, optimizers and whole trainings against stock Keras and plain PyTorch; part of `make test` too.
