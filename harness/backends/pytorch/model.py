@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,13 @@ from harness.backends.pytorch.masks import MaskBook
 from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import read_weight, weight_maps, write_weight
 from harness.errors import SpecError
+from harness.spec.layers.core import Embedding
 from harness.spec.model import ModelSpec, Reference
+from harness.spec.order import execution_order
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# By the number of dimensions, those of a kernel or those of the tensors it meets.
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass(frozen=True)
@@ -42,21 +46,28 @@ class Network(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.layers = nn.ModuleDict({_module_name(name): _build(spec, name) for name in spec.first_calls})
+        self.module_names = _module_names(spec.first_calls)
+        self.layers = nn.ModuleDict({self.module_names[name]: _build(spec, name) for name in spec.first_calls})
         self.steps = [
             Step(node.name, node.layer, self.layer(node.layer), node.inputs, spec.layers[node.layer].mask_rule,
                  dict(node.arguments))
-            for node in spec.nodes
+            for node in execution_order(spec)
         ]
         self.input_names = tuple(item.name for item in spec.inputs)
+        # Whole numbers become floating-point where they meet another layer than an Embedding, as in Keras: only
+        # where the model has such inputs, because every call would have to look.
+        self.promoted_to: torch.dtype | None = None
+        self.promotes = _meets_whole_numbers(spec)
         self.chain = _chain(self)
+        # Call -> the modules that draw in it and their key, where a layer that draws is called more than once.
+        self.keys_of_call: dict[str, tuple[list[Keyed], torch.Tensor]] = {}
         for weight in spec.weights:
             if not weight.trainable:
                 self._freeze(weight.layer, weight.role)
 
     def layer(self, name: str) -> nn.Module:
         """The module of a layer by the layer's name in the spec."""
-        return self.layers[_module_name(name)]
+        return self.layers[self.module_names[name]]
 
     def _freeze(self, layer: str, role: str) -> None:
         for _, parameter in self.parameters_of(layer, role):
@@ -94,7 +105,13 @@ class Network(nn.Module):
     def _call(
         self, step: Step, values: dict[str, torch.Tensor], masks: MaskBook, bare: bool,
     ) -> None:
+        if step.output in self.keys_of_call:
+            modules, key = self.keys_of_call[step.output]
+            for module in modules:
+                module.key = key
         feeds = [values[name] for name in step.inputs]
+        if self.promotes:
+            feeds = [self._promoted(x, step) for x in feeds]
         arguments = {key: _resolve(value, values) for key, value in step.arguments.items()}
         if bare:
             values[step.output] = step.module.pre_activation(*feeds)  # type: ignore[operator]
@@ -114,21 +131,26 @@ class Network(nn.Module):
         else:
             values[step.output] = result
 
+    def _promoted(self, x: torch.Tensor, step: Step) -> torch.Tensor:
+        if x.is_floating_point() or x.dtype == torch.bool or isinstance(self.spec.layers[step.layer], Embedding):
+            return x
+        return x.to(self.promoted_to)
+
     def use_tape(self, stochastic: Sequence[str], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Lets dropout and noise read their random bits from the returned int32 [calls, 2] tensor, which the
         train step fills with the keys of the step."""
         keys = torch.zeros((len(stochastic), 2), dtype=torch.int32, device=device)
-        rows: dict[str, list[int]] = {}
+        rows: dict[str, dict[str, int]] = {}
         for row, node in enumerate(stochastic):
-            rows.setdefault(node.split("@")[0], []).append(row)
-        for layer, own in rows.items():
-            if len(own) > 1:
-                raise SpecError(f"the stochastic layer {layer!r} is called {len(own)} times; the PyTorch backend "
-                                "draws from the tape once per layer.", hint="Use a layer per call.")
-            for module in self.layer(layer).modules():
-                if isinstance(module, Keyed):
-                    module.key = keys[own[0]]
-                    module.use_normal_table(dtype, device)
+            rows.setdefault(node.split("@")[0], {})[node] = row
+        for layer, calls in rows.items():
+            drawing = [module for module in self.layer(layer).modules() if isinstance(module, Keyed)]
+            for module in drawing:
+                module.key = keys[next(iter(calls.values()))]
+                module.use_normal_table(dtype, device)
+            if len(calls) > 1:
+                self.chain = None  # which does not know one call of a layer from another
+                self.keys_of_call |= {call: (drawing, keys[row]) for call, row in calls.items()}
         return keys
 
     def get_weights(self) -> dict[str, np.ndarray]:
@@ -148,8 +170,13 @@ class Network(nn.Module):
 def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str) -> Network:
     """The network with its weights, in channels-last memory format."""
     network = Network(spec).to(DTYPES[dtype])
+    network.promoted_to = DTYPES[dtype]
     network.set_weights(weights)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # Not network.to(memory_format=...): it takes one format, for kernels over images or over volumes.
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.dim() in CHANNELS_LAST:
+            tensor.data = tensor.data.contiguous(memory_format=CHANNELS_LAST[tensor.dim()])
+    return network
 
 
 def _build(spec: ModelSpec, name: str) -> nn.Module:
@@ -165,9 +192,16 @@ def _build(spec: ModelSpec, name: str) -> nn.Module:
     return module
 
 
+def _meets_whole_numbers(spec: ModelSpec) -> bool:
+    whole = {item.name for item in spec.inputs if item.dtype.startswith(("int", "uint"))}
+    return any(whole & set(node.inputs) and not isinstance(spec.layers[node.layer], Embedding) for node in spec.nodes)
+
+
 def _chain(network: Network) -> tuple[nn.Module, ...] | None:
     """The modules in a row if the model is a plain chain without masks: then forward is a bare loop."""
     before = network.input_names[0] if len(network.input_names) == 1 else None
+    if network.promotes:
+        return None
     for step in network.steps:
         if step.inputs != (before,) or step.rule == "own" or step.arguments:
             return None
@@ -183,5 +217,13 @@ def _resolve(value: Any, values: Mapping[str, torch.Tensor]) -> Any:
     return value
 
 
-def _module_name(name: str) -> str:
-    return name.replace(".", "_")
+def _module_names(names: Iterable[str]) -> dict[str, str]:
+    """Each layer's name as torch allows it: without ".", and no method of ModuleDict ("keys", "values")."""
+    given: dict[str, str] = {}
+    empty = nn.ModuleDict()
+    for name in names:
+        allowed = name.replace(".", "_")
+        while allowed in given.values() or hasattr(empty, allowed):
+            allowed += "_"
+        given[name] = allowed
+    return given

@@ -80,4 +80,5 @@ def write_weight(module: nn.Module, weight_map: WeightMap, array: np.ndarray, na
         if tuple(tensor.shape) != piece.shape:
             raise SpecError(f"the weight {name!r} has the shape {np.shape(array)}, which does not fit.")
         with torch.no_grad():
-            tensor.copy_(torch.from_numpy(np.ascontiguousarray(piece)).to(tensor.dtype))
+            # Not np.ascontiguousarray, which makes a vector of a scalar.
+            tensor.copy_(torch.from_numpy(np.asarray(piece, order="C")).to(tensor.dtype))

@@ -10,11 +10,13 @@ import keras
 import numpy as np
 
 from harness.backends.tensorflow.layers import build_layer
+from harness.backends.tensorflow.layers.merging import broadcasting
 from harness.backends.tensorflow.layers.stock import numpy
 from harness.backends.tensorflow.randomness import Keys
 from harness.errors import SpecError
-from harness.spec.layers.base import Layer
+from harness.spec.layers.base import Layer, Shape
 from harness.spec.model import ModelSpec, Reference
+from harness.spec.order import execution_order
 
 
 def build_model(
@@ -31,10 +33,10 @@ def build_model(
     layers: dict[str, keras.layers.Layer] = {}
     for node in spec.nodes:
         if node.layer not in layers:
-            layers[node.layer] = _layer(spec.layers[node.layer], node.layer, dtype, keys)
+            layers[node.layer] = _layer(spec.layers[node.layer], node.layer, dtype, keys, spec.input_shapes(node))
         feeds = [tensors[reference] for reference in node.inputs]
         arguments = {key: _resolve(value, tensors) for key, value in node.arguments.items()}
-        takes_list = not spec.layers[node.layer].call_arguments and _is_merge(layers[node.layer])
+        takes_list = not spec.layers[node.layer].call_arguments and _reads_list(layers[node.layer])
         result = layers[node.layer](feeds, **arguments) if takes_list else layers[node.layer](*feeds, **arguments)
         for index, tensor in enumerate(result if isinstance(result, (list, tuple)) else [result]):
             tensors[node.name if index == 0 else f"{node.name}:{index}"] = tensor
@@ -46,8 +48,41 @@ def build_model(
         name=_keras_name(spec.name),
     )
     model.harness_spec = spec
+    _settle_order(model, spec, layers)
     set_weights(model, weights)
     return model
+
+
+def _settle_order(model: keras.Model, spec: ModelSpec, layers: Mapping[str, keras.layers.Layer]) -> None:
+    """Lets the model run its calls in the spec's execution order.
+
+    It is Keras's own, but that Keras leaves the order of calls of one depth to chance (node.py: parent_nodes is a
+    set), and with it what becomes of a shared layer's moving averages. What is no call of the spec (inputs, the
+    operations behind masks) comes before the first call that reads it.
+    """
+    calls = dict.fromkeys(layers, 0)
+    nodes = {}
+    for node in spec.nodes:
+        nodes[node.name] = layers[node.layer]._inbound_nodes[calls[node.layer]]
+        calls[node.layer] += 1
+    in_model = {id(node) for same_depth in model._nodes_by_depth.values() for node in same_depth}
+    order: dict[int, Any] = {}
+
+    def place(node: Any) -> None:
+        if id(node) in order or id(node) not in in_model:
+            return
+        for parent in node.parent_nodes:
+            place(parent)
+        order[id(node)] = node
+
+    for same_depth in model._nodes_by_depth.values():
+        for node in same_depth:
+            if node.is_input:
+                place(node)
+    for call in execution_order(spec):
+        place(nodes[call.name])
+    if len(order) == len(in_model):
+        model._nodes_by_depth = {len(order) - index: [node] for index, node in enumerate(order.values())}
 
 
 def variables(model: keras.Model) -> dict[str, keras.Variable]:
@@ -79,17 +114,19 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
         variable.assign(np.asarray(weights[name]))
 
 
-def _layer(layer: Layer, name: str, dtype: str, keys: Keys | None) -> keras.layers.Layer:
+def _layer(
+    layer: Layer, name: str, dtype: str, keys: Keys | None, shapes: tuple[Shape, ...]
+) -> keras.layers.Layer:
     common: dict[str, Any] = {"name": _keras_name(name), "dtype": layer.dtype or dtype, "trainable": layer.trainable}
     if keys is not None and layer.stochastic:
         common["keys"] = keys
-    return build_layer(layer, keyed=keys is not None, **common)
+    return broadcasting(layer, shapes, **common) or build_layer(layer, keyed=keys is not None, **common)
 
 
-def _is_merge(layer: keras.layers.Layer) -> bool:
+def _reads_list(layer: keras.layers.Layer) -> bool:
     from keras.src.layers.merging.base_merge import Merge
 
-    return isinstance(layer, Merge)
+    return isinstance(layer, (Merge, keras.layers.Attention))
 
 
 def _resolve(value: Any, tensors: Mapping[str, Any]) -> Any:

@@ -9,19 +9,23 @@ from harness.spec.layers import (
     attention,
     convolutional,
     core,
+    depthwise,
     merging,
     normalization,
     pooling,
     preprocessing,
     recurrent,
+    recurrent_convolutional,
     regularization,
     reshaping,
+    transposed,
+    wrapping,
 )
 from harness.spec.layers.base import Layer
 
 FAMILIES = (
-    activation, attention, convolutional, core, merging, normalization, pooling, preprocessing, recurrent,
-    regularization, reshaping,
+    activation, attention, convolutional, core, depthwise, merging, normalization, pooling, preprocessing, recurrent,
+    recurrent_convolutional, regularization, reshaping, transposed, wrapping,
 )
 
 LAYERS: Family[Layer] = Family("layer", [cls for family in FAMILIES for cls in family.LAYERS])

@@ -45,6 +45,12 @@ class Weight:
         return math.prod(self.shape)
 
 
+# Arguments of Keras's layers that are accepted as None alone.
+NOT_CARRIED = {"activity_regularizer", *(
+    f"{weight}_constraint" for weight in ("beta", "bias", "depthwise", "embeddings", "gamma", "kernel", "pointwise",
+                                          "recurrent"))}
+
+
 class Layer(Configured):
     """Base of all layers. `layer(tensor)` records a call in Keras's functional notation."""
 
@@ -69,6 +75,10 @@ class Layer(Configured):
             kwargs["input_shape"] = tuple(kwargs.pop("batch_input_shape"))[1:]
         if isinstance(kwargs.get("input_shape"), int):
             kwargs["input_shape"] = (kwargs["input_shape"],)
+        for argument in NOT_CARRIED & kwargs.keys():
+            if kwargs.pop(argument) is not None:
+                raise SpecError(f"{type(self).__name__}: {argument} is not supported.",
+                                hint="Leave it out; the regularizers of weights are supported.")
         super().__init__(*args, **kwargs)
 
     # Two layers with equal arguments are still two layers: identity is what makes a layer shared.
@@ -137,3 +147,21 @@ def normalize_axis(axis: int, rank: int, layer: Layer) -> int:
     if not -rank <= axis < rank:
         raise SpecError(f"{type(layer).__name__}: axis {axis} does not exist in an input of {rank} dimensions.")
     return axis % rank
+
+
+def check_bias_place(layer: Layer, output: Shape, bias: tuple[int, ...]) -> None:
+    """Raises SpecError where Keras adds a bias of several dimensions along a wrong axis of the output.
+
+    Its TensorFlow backend takes a bias with one dimension above 1 for one of the last axis, or else of axis 1, if
+    that axis has the same size (backend/tensorflow/numpy.py: add), wherever the bias belongs.
+    """
+    large = [place for place, size in enumerate(bias) if size > 1]
+    if len(bias) < 2 or len(large) != 1 or bias[large[0]] not in (output[1], output[-1]):
+        return
+    wanted = len(output) - len(bias) + large[0]
+    taken = len(output) - 1 if output[-1] == bias[large[0]] else 1
+    if wanted != taken:
+        raise SpecError(
+            f"{type(layer).__name__}: Keras adds a bias of shape {bias} to {output} along axis {taken} instead of "
+            f"{wanted}, a mistake of its TensorFlow backend.",
+            hint="Change one of the sizes that are equal by chance, or give use_bias=False (or no bias_axes).")

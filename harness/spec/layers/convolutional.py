@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -11,11 +10,12 @@ from harness.errors import SpecError
 from harness.spec.activations import ActivationArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, Shape, Weight, known, product
-from harness.spec.layers.spatial import CausalPadding, DataFormat, Padding, Size1, Size2, Sizes, window_shape
+from harness.spec.layers.spatial import CausalPadding, DataFormat, Padding, Size1, Size2, Size3, Sizes, window_shape
 from harness.spec.regularizers import RegularizerArgument
 
 
-def _check_dilation(layer: Any) -> None:
+def check_dilation(layer: Any) -> None:
+    """Raises SpecError for strides and dilation at once."""
     # keras/src/layers/convolutional/base_conv.py refuses the pair as well.
     if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
         raise SpecError(f"strides > 1 and dilation_rate > 1 exclude each other, got strides={layer.strides} "
@@ -23,7 +23,7 @@ def _check_dilation(layer: Any) -> None:
 
 
 class _Conv(Layer):
-    """What Conv1D and Conv2D compute; the subclasses declare the arguments with their rank."""
+    """What Conv1D, Conv2D and Conv3D compute; the subclasses declare the arguments with their rank."""
 
     def _sizes(self) -> tuple[Sizes, Sizes, Sizes, str]:
         a: Any = self
@@ -31,7 +31,7 @@ class _Conv(Layer):
 
     @model_validator(mode="after")
     def _check(self) -> _Conv:
-        _check_dilation(self)
+        check_dilation(self)
         a: Any = self
         if a.filters % a.groups:
             raise SpecError(f"filters must be a multiple of groups, got filters={a.filters} and groups={a.groups}.")
@@ -100,94 +100,23 @@ class Conv2D(_Conv):
     bias_regularizer: RegularizerArgument = None
 
 
-def _check_square(layer: Any) -> None:
-    if len(set(layer.strides)) > 1:
-        raise SpecError(f"TensorFlow's depthwise convolution takes equal strides only, got {layer.strides}.",
-                        hint="Use one number for strides.")
-
-
-class DepthwiseConv2D(Layer):
-    """Every channel convolved with its own `depth_multiplier` kernels; kernel (height, width, inputs, multiplier),
-    output channel c * multiplier + m."""
-
-    kernel_size: Size2
-    strides: Size2 = (1, 1)
-    padding: Padding = "valid"
-    depth_multiplier: int = Field(default=1, gt=0)
-    data_format: DataFormat = "channels_last"
-    dilation_rate: Size2 = (1, 1)
-    activation: ActivationArgument = None
-    use_bias: bool = True
-    depthwise_initializer: InitializerArgument = initializer_argument("glorot_uniform")
-    bias_initializer: InitializerArgument = initializer_argument("zeros")
-    depthwise_regularizer: RegularizerArgument = None
-    bias_regularizer: RegularizerArgument = None
-
-    @model_validator(mode="after")
-    def _check(self) -> DepthwiseConv2D:
-        _check_square(self)
-        return self
-
-    def compute_output_shape(self, *shapes: Shape) -> Shape:
-        channels = known(shapes[0][-1], self, "the channels")
-        return window_shape(self, shapes[0], channels * self.depth_multiplier, self.kernel_size, self.strides,
-                            self.padding, self.dilation_rate)
-
-    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        channels = known(shapes[0][-1], self, "the channels")
-        kernel = Weight("kernel", (*self.kernel_size, channels, self.depth_multiplier), self.depthwise_initializer,
-                        regularizer=self.depthwise_regularizer)
-        bias = Weight("bias", (channels * self.depth_multiplier,), self.bias_initializer,
-                      regularizer=self.bias_regularizer)
-        return (kernel, bias) if self.use_bias else (kernel,)
-
-    def flops(self, *shapes: Shape) -> int | None:
-        outputs = product(self.compute_output_shape(*shapes)[1:])
-        return None if outputs is None else 2 * outputs * math.prod(self.kernel_size)
-
-
-class SeparableConv2D(Layer):
-    """A depthwise convolution, then one over 1x1 windows; strides, padding and dilation act on the first."""
+class Conv3D(_Conv):
+    """activation(conv(x, kernel) + bias) over (batch, depth, height, width, channels); kernel
+    (depth, height, width, inputs / groups, filters)."""
 
     filters: int = Field(gt=0)
-    kernel_size: Size2
-    strides: Size2 = (1, 1)
+    kernel_size: Size3
+    strides: Size3 = (1, 1, 1)
     padding: Padding = "valid"
     data_format: DataFormat = "channels_last"
-    dilation_rate: Size2 = (1, 1)
-    depth_multiplier: int = Field(default=1, gt=0)
+    dilation_rate: Size3 = (1, 1, 1)
+    groups: int = Field(default=1, gt=0)
     activation: ActivationArgument = None
     use_bias: bool = True
-    depthwise_initializer: InitializerArgument = initializer_argument("glorot_uniform")
-    pointwise_initializer: InitializerArgument = initializer_argument("glorot_uniform")
+    kernel_initializer: InitializerArgument = initializer_argument("glorot_uniform")
     bias_initializer: InitializerArgument = initializer_argument("zeros")
-    depthwise_regularizer: RegularizerArgument = None
-    pointwise_regularizer: RegularizerArgument = None
+    kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
 
-    @model_validator(mode="after")
-    def _check(self) -> SeparableConv2D:
-        _check_square(self)
-        return self
 
-    def compute_output_shape(self, *shapes: Shape) -> Shape:
-        known(shapes[0][-1], self, "the channels")
-        return window_shape(self, shapes[0], self.filters, self.kernel_size, self.strides, self.padding,
-                            self.dilation_rate)
-
-    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        channels = known(shapes[0][-1], self, "the channels")
-        depthwise = Weight("depthwise_kernel", (*self.kernel_size, channels, self.depth_multiplier),
-                           self.depthwise_initializer, regularizer=self.depthwise_regularizer)
-        pointwise = Weight("pointwise_kernel", (1, 1, channels * self.depth_multiplier, self.filters),
-                           self.pointwise_initializer, regularizer=self.pointwise_regularizer)
-        bias = Weight("bias", (self.filters,), self.bias_initializer, regularizer=self.bias_regularizer)
-        return (depthwise, pointwise, bias) if self.use_bias else (depthwise, pointwise)
-
-    def flops(self, *shapes: Shape) -> int | None:
-        windows = product(self.compute_output_shape(*shapes)[1:-1])
-        depthwise, pointwise = self.weights(*shapes)[:2]
-        return None if windows is None else 2 * windows * (depthwise.size + pointwise.size)
-
-
-LAYERS = (Conv1D, Conv2D, DepthwiseConv2D, SeparableConv2D)
+LAYERS = (Conv1D, Conv2D, Conv3D)

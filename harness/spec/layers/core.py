@@ -1,15 +1,16 @@
-"""Core layers (keras/src/layers/core): Dense, Activation, Embedding, Masking."""
+"""Core layers (keras/src/layers/core): Dense, EinsumDense, Activation, Identity, Embedding, Masking."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from harness.errors import SpecError
 from harness.spec.activations import ActivationArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
-from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, product
+from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, check_bias_place, known, product
+from harness.spec.layers.einsum import EinsumShapes, einsum_shapes, parse_equation
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -55,6 +56,8 @@ class Activation(Layer):
 class Embedding(Layer):
     """Row `id` of a table (input_dim, output_dim) for every id. mask_zero: id 0 is padding."""
 
+    # Keras 3 says that input_length is not needed, and goes on without it.
+    ignored: ClassVar[frozenset[str]] = frozenset({*Layer.ignored, "input_length"})
     mask_rule: ClassVar[MaskRule] = "own"
 
     input_dim: int = Field(gt=0)
@@ -79,4 +82,58 @@ class Masking(Layer):
     mask_value: float = 0.0
 
 
-LAYERS = (Dense, Activation, Embedding, Masking)
+class EinsumDense(Layer):
+    """activation(einsum(equation, x, kernel) + bias).
+
+    equation: letters for the dimensions, batch included, as "abc,cd->abd"; "..." stands for any others.
+    output_shape: without the batch and what "..." stands for; None where the input says it. bias_axes: letters of the
+    output that the bias has.
+    """
+
+    equation: str
+    output_shape: tuple[int | None, ...]
+    activation: ActivationArgument = None
+    bias_axes: str | None = None
+    kernel_initializer: InitializerArgument = initializer_argument("glorot_uniform")
+    bias_initializer: InitializerArgument = initializer_argument("zeros")
+    kernel_regularizer: RegularizerArgument = None
+    bias_regularizer: RegularizerArgument = None
+
+    @field_validator("output_shape", mode="before")
+    @classmethod
+    def _one_size(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
+
+    @field_validator("equation")
+    @classmethod
+    def _check_equation(cls, value: str) -> str:
+        parse_equation(value)
+        return value
+
+    def shapes(self, *shapes: Shape) -> EinsumShapes:
+        return einsum_shapes(self.equation, self.bias_axes, shapes[0], self.output_shape)
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        return self.shapes(*shapes).output
+
+    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
+        found = self.shapes(*shapes)
+        kernel = Weight("kernel", found.kernel, self.kernel_initializer, regularizer=self.kernel_regularizer,
+                        fans=found.fans)
+        if found.bias is None:
+            return (kernel,)
+        check_bias_place(self, found.output, found.bias)
+        return kernel, Weight("bias", found.bias, self.bias_initializer, regularizer=self.bias_regularizer)
+
+    def flops(self, *shapes: Shape) -> int | None:
+        products = self.shapes(*shapes).products
+        return None if products is None else 2 * products
+
+
+class Identity(Layer):
+    """The input as it is."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+
+LAYERS = (Dense, EinsumDense, Activation, Identity, Embedding, Masking)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from harness.errors import SpecError
-from harness.spec.layers.base import Layer, MaskRule, Shape, normalize_axis
+from harness.spec.layers.base import Layer, MaskRule, Shape, normalize_axis, product
 
 
 class _Elementwise(Layer):
@@ -83,4 +83,36 @@ class Concatenate(Layer):
         return (*shapes[0][:axis], joined, *shapes[0][axis + 1:])
 
 
-LAYERS = (Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate)
+class Dot(Layer):
+    """The sum over one axis of each of two inputs of their products: (B, a.., b..) from (B, a.., d) and (B, b.., d).
+
+    axes: one for both, or a pair. normalize: each input is divided by its L2 norm along that axis first.
+    """
+
+    axes: int | tuple[int, int]
+    normalize: bool = False
+
+    def places(self, *shapes: Shape) -> tuple[int, int]:
+        """The two axes, counted from 0 (the batch), checked."""
+        if len(shapes) != 2:
+            raise SpecError(f"Dot takes exactly 2 tensors, got {len(shapes)}.", hint="Call it on a list.")
+        axes = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        first, second = (normalize_axis(axis, len(shape), self) for axis, shape in zip(axes, shapes, strict=True))
+        if 0 in (first, second):
+            raise SpecError(f"Dot cannot sum over the batch, got axes={self.axes}.")
+        if shapes[0][first] != shapes[1][second]:
+            raise SpecError(f"Dot(axes={self.axes}) needs axes of one size, got {shapes[0][first]} and "
+                            f"{shapes[1][second]} in the shapes {shapes[0]} and {shapes[1]}.")
+        return first, second
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        first, second = self.places(*shapes)
+        rest = (*shapes[0][:first], *shapes[0][first + 1:], *shapes[1][1:second], *shapes[1][second + 1:])
+        return rest if len(rest) > 1 else (*rest, 1)
+
+    def flops(self, *shapes: Shape) -> int | None:
+        count = product((*self.compute_output_shape(*shapes)[1:], shapes[0][self.places(*shapes)[0]]))
+        return None if count is None else 2 * count
+
+
+LAYERS = (Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot)

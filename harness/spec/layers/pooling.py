@@ -6,8 +6,18 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator
 
-from harness.spec.layers.base import Layer, MaskRule, Shape, require_rank
-from harness.spec.layers.spatial import DataFormat, Padding, Size1, Size2, Sizes, sizes_validator, window_shape
+from harness.spec.layers.base import Layer, MaskRule, Shape, known, require_rank
+from harness.spec.layers.spatial import (
+    SPACE,
+    DataFormat,
+    Padding,
+    Size1,
+    Size2,
+    Size3,
+    Sizes,
+    sizes_validator,
+    window_shape,
+)
 
 
 class _Pooling(Layer):
@@ -53,6 +63,15 @@ class MaxPooling2D(_Pooling):
     data_format: DataFormat = "channels_last"
 
 
+class MaxPooling3D(_Pooling):
+    """The maximum of each window of voxels."""
+
+    pool_size: Size3 = (2, 2, 2)
+    strides: Size3 | None = None
+    padding: Padding = "valid"
+    data_format: DataFormat = "channels_last"
+
+
 class AveragePooling1D(_Pooling):
     """The mean of each window of steps; padding does not count."""
 
@@ -71,6 +90,15 @@ class AveragePooling2D(_Pooling):
     data_format: DataFormat = "channels_last"
 
 
+class AveragePooling3D(_Pooling):
+    """The mean of each window of voxels; padding does not count."""
+
+    pool_size: Size3 = (2, 2, 2)
+    strides: Size3 | None = None
+    padding: Padding = "valid"
+    data_format: DataFormat = "channels_last"
+
+
 class _GlobalPooling(Layer):
     """One value per channel. keepdims: the pooled dimensions stay, with size 1."""
 
@@ -81,7 +109,7 @@ class _GlobalPooling(Layer):
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
-        require_rank(self, shape, self.rank, f"(batch, {'steps' if self.rank == 3 else 'height, width'}, channels)")
+        require_rank(self, shape, self.rank, f"(batch, {', '.join(SPACE[self.rank - 2])}, channels)")
         return (shape[0], *(1,) * (self.rank - 2), shape[-1]) if self.keepdims else (shape[0], shape[-1])
 
 
@@ -107,7 +135,78 @@ class GlobalMaxPooling2D(_GlobalPooling):
     rank: ClassVar[int] = 4
 
 
+class GlobalAveragePooling3D(_GlobalPooling):
+    """The mean over depth, height and width."""
+
+    rank: ClassVar[int] = 5
+
+
+class GlobalMaxPooling3D(_GlobalPooling):
+    """The maximum over depth, height and width."""
+
+    rank: ClassVar[int] = 5
+
+
+class _AdaptivePooling(Layer):
+    """As many windows as output_size says: window i of n over a dimension of s places covers those from
+    floor(i * s / n) to ceil((i + 1) * s / n)."""
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        a: Any = self
+        (shape,) = shapes
+        names = SPACE[len(a.output_size)]
+        require_rank(self, shape, len(names) + 2, f"(batch, {', '.join(names)}, channels)")
+        for name, size in zip(names, shape[1:-1], strict=True):
+            known(size, self, f"the {name}")
+        return (shape[0], *a.output_size, shape[-1])
+
+
+class AdaptiveAveragePooling1D(_AdaptivePooling):
+    """The mean of each of output_size windows of steps."""
+
+    output_size: Size1
+    data_format: DataFormat = "channels_last"
+
+
+class AdaptiveAveragePooling2D(_AdaptivePooling):
+    """The mean of each of output_size windows of pixels."""
+
+    output_size: Size2
+    data_format: DataFormat = "channels_last"
+
+
+class AdaptiveAveragePooling3D(_AdaptivePooling):
+    """The mean of each of output_size windows of voxels."""
+
+    output_size: Size3
+    data_format: DataFormat = "channels_last"
+
+
+class AdaptiveMaxPooling1D(_AdaptivePooling):
+    """The maximum of each of output_size windows of steps."""
+
+    output_size: Size1
+    data_format: DataFormat = "channels_last"
+
+
+class AdaptiveMaxPooling2D(_AdaptivePooling):
+    """The maximum of each of output_size windows of pixels."""
+
+    output_size: Size2
+    data_format: DataFormat = "channels_last"
+
+
+class AdaptiveMaxPooling3D(_AdaptivePooling):
+    """The maximum of each of output_size windows of voxels."""
+
+    output_size: Size3
+    data_format: DataFormat = "channels_last"
+
+
 LAYERS = (
-    MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D,
-    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    MaxPooling1D, MaxPooling2D, MaxPooling3D, AveragePooling1D, AveragePooling2D, AveragePooling3D,
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
+    GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
+    AdaptiveAveragePooling1D, AdaptiveAveragePooling2D, AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from pydantic import Field
@@ -63,4 +64,48 @@ class GaussianNoise(Layer):
         return self.stddev > 0
 
 
-LAYERS = (Dropout, SpatialDropout1D, SpatialDropout2D, GaussianNoise)
+class SpatialDropout3D(SpatialDropout1D):
+    """Drops whole channels of (batch, depth, height, width, channels)."""
+
+    rank: ClassVar[int] = 5
+
+
+class GaussianDropout(Layer):
+    """Multiplies by normal noise with mean 1 and the standard deviation sqrt(rate / (1 - rate))."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    rate: float = Field(ge=0, lt=1)
+    seed: int | None = None
+
+    @property
+    def stochastic(self) -> bool:
+        return self.rate > 0
+
+    @property
+    def stddev(self) -> float:
+        return math.sqrt(self.rate / (1.0 - self.rate))
+
+
+class AlphaDropout(Layer):
+    """Sets elements to SELU's negative limit with probability `rate`, then keeps mean and variance:
+    a * x + b. noise_shape: as for Dropout."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+
+    rate: float = Field(ge=0, lt=1)
+    noise_shape: tuple[int | None, ...] | None = None
+    seed: int | None = None
+
+    @property
+    def stochastic(self) -> bool:
+        return self.rate > 0
+
+    def affine(self) -> tuple[float, float, float]:
+        """(SELU's negative limit, a, b), as keras/src/layers/regularization/alpha_dropout.py computes them."""
+        limit = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+        a = ((1 - self.rate) * (1 + self.rate * limit**2)) ** -0.5
+        return limit, a, -a * limit * self.rate
+
+
+LAYERS = (Dropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, GaussianNoise, GaussianDropout, AlphaDropout)

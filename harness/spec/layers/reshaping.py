@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from harness.errors import SpecError
 from harness.spec.layers.base import Layer, Shape, known, product, require_rank
-from harness.spec.layers.spatial import DataFormat, Margin, Margins, Size2
+from harness.spec.layers.spatial import DataFormat, Margin, Margins, Margins3, Size2, Size3
 
 
 class Flatten(Layer):
@@ -94,6 +94,18 @@ class ZeroPadding2D(Layer):
         return (batch, _grown(height, rows, 1, self), _grown(width, columns, 1, self), channels)
 
 
+class ZeroPadding3D(Layer):
+    """Zeros around volumes: one pair (before, after) for depth, height and width."""
+
+    padding: Margins3 = ((1, 1), (1, 1), (1, 1))
+    data_format: DataFormat = "channels_last"
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        require_rank(self, shapes[0], 5, "(batch, depth, height, width, channels)")
+        sizes = (_grown(size, pair, 1, self) for size, pair in zip(shapes[0][1:-1], self.padding, strict=True))
+        return (shapes[0][0], *sizes, shapes[0][-1])
+
+
 class Cropping1D(Layer):
     """Cuts steps off both ends of (batch, steps, channels)."""
 
@@ -115,6 +127,18 @@ class Cropping2D(Layer):
         batch, height, width, channels = shapes[0]
         rows, columns = self.cropping
         return (batch, _grown(height, rows, -1, self), _grown(width, columns, -1, self), channels)
+
+
+class Cropping3D(Layer):
+    """Cuts the border off volumes: one pair (before, after) for depth, height and width."""
+
+    cropping: Margins3 = ((1, 1), (1, 1), (1, 1))
+    data_format: DataFormat = "channels_last"
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        require_rank(self, shapes[0], 5, "(batch, depth, height, width, channels)")
+        sizes = (_grown(size, pair, -1, self) for size, pair in zip(shapes[0][1:-1], self.cropping, strict=True))
+        return (shapes[0][0], *sizes, shapes[0][-1])
 
 
 class UpSampling1D(Layer):
@@ -152,7 +176,19 @@ class UpSampling2D(Layer):
         return (batch, *sizes, channels)
 
 
+class UpSampling3D(Layer):
+    """Every voxel `size` times (depth, height, width)."""
+
+    size: Size3 = (2, 2, 2)
+    data_format: DataFormat = "channels_last"
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape:
+        require_rank(self, shapes[0], 5, "(batch, depth, height, width, channels)")
+        sizes = (None if a is None else a * b for a, b in zip(shapes[0][1:-1], self.size, strict=True))
+        return (shapes[0][0], *sizes, shapes[0][-1])
+
+
 LAYERS = (
-    Flatten, Reshape, Permute, RepeatVector, ZeroPadding1D, ZeroPadding2D, Cropping1D, Cropping2D, UpSampling1D,
-    UpSampling2D,
+    Flatten, Reshape, Permute, RepeatVector, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D, Cropping1D, Cropping2D,
+    Cropping3D, UpSampling1D, UpSampling2D, UpSampling3D,
 )

@@ -12,6 +12,8 @@ from harness.errors import SpecError, did_you_mean
 from harness.spec.layers.base import Layer, Shape
 
 Sizes = tuple[int, ...]
+# The names of the dimensions between batch and channels, by their number.
+SPACE = {1: ("steps",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
 def _whole(value: Any, wanted: str, smallest: int) -> int:
@@ -38,14 +40,20 @@ def sizes_validator(rank: int, smallest: int = 1) -> Callable[[Any], Sizes]:
     return read
 
 
-def margins(value: Any) -> tuple[Sizes, Sizes]:
-    """Reads Keras's padding and cropping of images: an int, (height, width), or ((top, bottom), (left, right))."""
-    wanted = "a whole number >= 0, (height, width), or ((top, bottom), (left, right))"
+def margins_validator(rank: int) -> Callable[[Any], tuple[Sizes, ...]]:
+    """Reads Keras's padding and cropping: an int, one per dimension, or a pair (before, after) per dimension."""
+    names = SPACE[rank]
+    pairs = "((top, bottom), (left, right))" if rank == 2 else "a pair (before, after) of each"
+    wanted = f"a whole number >= 0, ({', '.join(names)}), or {pairs}"
     read = sizes_validator(2, 0)
-    pair = value if isinstance(value, (list, tuple)) else (value, value)
-    if len(pair) != 2:
-        raise SpecError(f"expected {wanted}, got {value!r}.")
-    return read(pair[0]), read(pair[1])
+
+    def read_all(value: Any) -> tuple[Sizes, ...]:
+        entries = value if isinstance(value, (list, tuple)) else (value,) * rank
+        if len(entries) != rank:
+            raise SpecError(f"expected {wanted}, got {value!r}.")
+        return tuple(read(entry) for entry in entries)
+
+    return read_all
 
 
 def _lower(value: Any) -> Any:
@@ -67,8 +75,10 @@ def _check_data_format(value: Any) -> str:
 
 Size1 = Annotated[Sizes, BeforeValidator(sizes_validator(1))]
 Size2 = Annotated[Sizes, BeforeValidator(sizes_validator(2))]
+Size3 = Annotated[Sizes, BeforeValidator(sizes_validator(3))]
 Margin = Annotated[Sizes, BeforeValidator(sizes_validator(2, 0))]
-Margins = Annotated[tuple[Sizes, Sizes], BeforeValidator(margins)]
+Margins = Annotated[tuple[Sizes, Sizes], BeforeValidator(margins_validator(2))]
+Margins3 = Annotated[tuple[Sizes, Sizes, Sizes], BeforeValidator(margins_validator(3))]
 Padding = Annotated[Literal["valid", "same"], BeforeValidator(_lower)]
 CausalPadding = Annotated[Literal["valid", "same", "causal"], BeforeValidator(_lower)]
 DataFormat = Annotated[Literal["channels_last"], BeforeValidator(_check_data_format)]
@@ -95,7 +105,7 @@ def window_shape(
 ) -> Shape:
     """(batch, *windows per dimension, channels). Raises SpecError for another rank or if no window fits."""
     rank = len(kernel)
-    names = ("steps",) if rank == 1 else ("height", "width")
+    names = SPACE[rank]
     if len(shape) != rank + 2:
         raise SpecError(f"{type(layer).__name__} expects inputs of shape (batch, {', '.join(names)}, channels), "
                         f"got {shape}.")

@@ -83,7 +83,95 @@ def _graph(name: str, model: Callable[[list[Any]], list[Any]], *inputs: tuple[in
                  model=model)
 
 
+def _group(name: str, inputs: tuple[tuple[int | None, ...], ...] = ((4, 6), (5, 6)), *, heads: tuple[int, int] = (4, 2),
+           certified: bool = False, masked: tuple[bool, ...] = (), call: dict[str, Any] | None = None,
+           kinds: tuple[str, ...] = (), **config: Any) -> Case:
+    return Case(f"group_{name}", lambda layers: layers.GroupQueryAttention(3, *heads, **config), inputs, kinds=kinds,
+                masked=masked, arguments=call or {}, certified=certified)
+
+
+EVEN = {"inputs": ((4, 6), (2, 6), (4, 2)), "kinds": ("normal", "normal", "mask"), "call": {"attention_mask": Fed(2)}}
+
+GROUPS = [
+    _group("even"),
+    _group("key", ((4, 6), (5, 6), (5, 3))),
+    _group("one_pair", heads=(3, 1)),
+    _group("as_many", heads=(2, 2)),
+    _group("no_bias", use_bias=False),
+    _group("gate", use_gate=True),
+    _group("window", ((5, 6), (5, 6)), sliding_window=2),
+    _group("window_causal", ((5, 6), (5, 6)), sliding_window=2, call=CAUSAL),
+    _group("flash", flash_attention=False),
+    _group("regularized", kernel_regularizer="l2", bias_regularizer="l1"),
+    _group("unknown_length", ((None, 6), (None, 6))),
+    _group("causal", call=CAUSAL),
+    _group("masked", masked=(True, True)),
+    _group("masked_query", masked=(True, False)),
+    _group("masked_causal", masked=(True, True), call=CAUSAL),
+    _group("given_mask", **EVEN),
+    _group("given_mask_masked", **EVEN, masked=(True, True)),
+    _group("dropout", certified=True, dropout=0.3),
+    _group("dropout_causal", certified=True, dropout=0.3, call=CAUSAL),
+    _group("dropout_masked", certified=True, dropout=0.3, masked=(True, True)),
+    _group("dropout_given_mask", certified=True, dropout=0.3, **EVEN),
+    Case("group_head_dim", lambda layers: layers.GroupQueryAttention(head_dim=5, num_query_heads=2,
+                                                                    num_key_value_heads=1), ((4, 6), (5, 6))),
+]
+
+
+def _plain(kind: str, name: str, inputs: tuple[tuple[int | None, ...], ...] = ((4, 6), (5, 6)), *,
+           masked: tuple[bool, ...] = (), certified: bool = False, call: dict[str, Any] | None = None,
+           **config: Any) -> Case:
+    return Case(f"{kind}_{name}", lambda layers: getattr(layers, kind)(**config), inputs, masked=masked,
+                arguments=call or {}, certified=certified)
+
+
+def _every(kind: str, name: str, **config: Any) -> list[Case]:
+    """One way to score under every way to call."""
+    return [
+        _plain(kind, name, **config),
+        _plain(kind, f"{name}_key", ((4, 6), (5, 7), (5, 6)), **config),
+        _plain(kind, f"{name}_causal", call=CAUSAL, **config),
+        _plain(kind, f"{name}_causal_shorter", ((5, 6), (3, 6)), call=CAUSAL, **config),
+        _plain(kind, f"{name}_masked", masked=(True, True), **config),
+        _plain(kind, f"{name}_masked_query", masked=(True, False), **config),
+        _plain(kind, f"{name}_masked_value", masked=(False, True), **config),
+        _plain(kind, f"{name}_masked_key", ((4, 6), (5, 7), (5, 6)), masked=(True, True, True), **config),
+        # The causal rule and the mask together hide every value from some queries.
+        _plain(kind, f"{name}_masked_causal", masked=(True, True), call=CAUSAL, **config),
+        _plain(kind, f"{name}_unknown_length", ((None, 6), (None, 6)), **config),
+        _plain(kind, f"{name}_dropout", certified=True, dropout=0.3, **config),
+        _plain(kind, f"{name}_dropout_masked", certified=True, dropout=0.3, masked=(True, True), call=CAUSAL, **config),
+    ]
+
+
+PLAIN = [
+    *_every("Attention", "dot"), *_every("Attention", "scaled", use_scale=True),
+    *_every("Attention", "concat", score_mode="concat"),
+    *_every("Attention", "concat_scaled", score_mode="concat", use_scale=True),
+    *_every("AdditiveAttention", "scaled"), *_every("AdditiveAttention", "plain", use_scale=False),
+]
+
+
+def _kinds_of_attention(feeds: list[Any]) -> list[Any]:
+    """Attention that takes masks off before attention that leaves them. (`seen` is the first output because Keras
+    runs the calls that most others depend on first.)"""
+    x, y = feeds
+    seen = _attention("takes")(x, y)
+    group = layers.GroupQueryAttention(3, 2, 1, name="group")(x, y)
+    plain = layers.Attention(name="plain")([x, y])
+    additive = layers.AdditiveAttention(name="additive")([seen, y])
+    outputs = [seen, group, plain, additive, layers.GlobalAveragePooling1D(name="pooled")(y)]
+    for number, tensor in enumerate((group, plain, additive)):
+        outputs += [_attention(f"after_{number}")(tensor, tensor),
+                    layers.GlobalAveragePooling1D(name=f"pooled_{number}")(tensor)]
+    return outputs
+
+
 CASES = [
+    _graph("attention_kinds", _kinds_of_attention, (5, 6), (4, 6)),
+    *GROUPS,
+    *PLAIN,
     _graph("attention_blocks", _blocks, (5, 6)),
     _graph("attention_memory", _memory, (4, 6), (5, 7)),
     _graph("attention_merges", _merges, (5, 6), (5, 6)),

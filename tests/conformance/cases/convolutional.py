@@ -4,6 +4,7 @@ from tests.conformance.engine import Case
 
 STEPS = ((11, 4),)
 IMAGE = ((8, 7, 4),)
+VOLUME = ((5, 6, 4, 2),)
 
 
 def conv1d(name, *arguments, inputs=STEPS, **options):
@@ -14,12 +15,8 @@ def conv2d(name, *arguments, inputs=IMAGE, **options):
     return Case(f"conv2d {name}", lambda layers: layers.Conv2D(*arguments, **options), inputs)
 
 
-def depthwise(name, *arguments, inputs=IMAGE, **options):
-    return Case(f"depthwise {name}", lambda layers: layers.DepthwiseConv2D(*arguments, **options), inputs)
-
-
-def separable(name, *arguments, inputs=IMAGE, **options):
-    return Case(f"separable {name}", lambda layers: layers.SeparableConv2D(*arguments, **options), inputs)
+def conv3d(name, *arguments, inputs=VOLUME, **options):
+    return Case(f"conv3d {name}", lambda layers: layers.Conv3D(*arguments, **options), inputs)
 
 
 CASES = (
@@ -56,23 +53,18 @@ CASES = (
     conv2d("softmax", 3, 2, activation="softmax"),
     conv2d("frozen", 3, 2, trainable=False),
 
-    depthwise("valid", 3),
-    depthwise("same", 3, padding="same", activation="relu"),
-    depthwise("same strided", 3, strides=2, padding="same"),
-    depthwise("multiplier", (2, 3), depth_multiplier=3),
-    depthwise("dilated", 3, dilation_rate=2, padding="same", use_bias=False),
-    depthwise("dilated unevenly", 2, dilation_rate=(1, 2)),
-    depthwise("multiplier strided", 3, strides=2, depth_multiplier=2),
-    depthwise("one channel", 3, depth_multiplier=2, inputs=((8, 7, 1),)),
-    depthwise("regularized", 3, depthwise_regularizer="l2", bias_regularizer="l1"),
-
-    separable("valid", 5, 3),
-    separable("same", 5, 3, padding="same", activation="relu"),
-    separable("same strided", 5, 3, strides=2, padding="same"),
-    separable("multiplier", 5, (2, 3), depth_multiplier=3),
-    separable("dilated", 5, 3, dilation_rate=2, padding="same", use_bias=False),
-    separable("multiplier strided", 3, 3, strides=2, depth_multiplier=2),
-    separable("one channel", 3, 3, depth_multiplier=2, inputs=((8, 7, 1),)),
-    separable("regularized", 2, 3, depthwise_regularizer="l2", pointwise_regularizer={"L2": {"l2": 0.3}},
-              bias_regularizer="l1"),
+    conv3d("valid", 4, 2),
+    conv3d("same", 4, 3, padding="same", activation="relu"),
+    conv3d("same even kernel", 3, (2, 4, 3), padding="same"),
+    conv3d("same strided", 3, 3, strides=2, padding="same"),
+    conv3d("same strided unevenly", 3, (3, 2, 1), strides=(1, 2, 3), padding="same"),
+    conv3d("valid strided", 3, 2, strides=(2, 1, 2)),
+    conv3d("dilated", 3, 2, dilation_rate=2),
+    conv3d("same dilated unevenly", 3, 2, dilation_rate=(1, 2, 3), padding="same"),
+    conv3d("groups", 4, 2, groups=2, activation="tanh"),
+    conv3d("1x1x1 without bias", 5, 1, use_bias=False),
+    conv3d("any size", 3, 3, strides=2, padding="same", inputs=((None, None, 4, 2),)),
+    conv3d("regularized", 2, 2, kernel_regularizer="l2", bias_regularizer="l1"),
+    conv3d("softmax", 3, 2, activation="softmax"),
+    conv3d("frozen", 3, 2, trainable=False),
 )

@@ -8,6 +8,11 @@ ACTIVATIONS = (
     "log_sigmoid", "squareplus", "tanh_shrink",
 )
 
+
+def einsum(name, *arguments, inputs=((6, 4),), **options):
+    return Case(f"einsum {name}", lambda layers: layers.EinsumDense(*arguments, **options), inputs)
+
+
 CASES = (
     Case("dense", lambda layers: layers.Dense(5), ((7,),)),
     Case("dense relu", lambda layers: layers.Dense(5, activation="relu"), ((7,),)),
@@ -33,4 +38,22 @@ CASES = (
     Case("masking a value", lambda layers: layers.Masking(1.0), ((6, 1),), kinds=("ties",), batch=6),
     Case("masking nothing", lambda layers: layers.Masking(0.1), ((6, 4),)),
     Case("masking images", lambda layers: layers.Masking(0.0), ((3, 4, 2),), kinds=("ties",)),
+    einsum("vectors", "ab,bc->ac", 5, inputs=((7,),)),
+    einsum("steps", "abc,cd->abd", (None, 5), bias_axes="d", activation="relu"),
+    einsum("steps, size given", "abc,cd->abd", (6, 5), bias_axes="bd"),
+    einsum("any before", "...x,xy->...y", 5, bias_axes="y", activation="softmax"),
+    # Square: Keras's symbolic shape has the dimensions behind "..." in the wrong order, its values have not.
+    einsum("any before, images", "...x,xy->...y", (5,), inputs=((4, 4, 2),)),
+    einsum("any behind", "abc...,bd->adc...", (5, 4), bias_axes="d", inputs=((6, 4, 3),)),
+    einsum("heads", "abc,cde->abde", (None, 2, 3), bias_axes="de"),
+    einsum("heads back", "abde,dec->abc", (None, 5), bias_axes="c", inputs=((3, 2, 4),)),
+    einsum("transposed output", "abc,cd->adb", (5, 6), bias_axes="d"),
+    einsum("a kernel per step", "abc,bcd->abd", (6, 5), bias_axes="d"),
+    einsum("elementwise", "abc,bc->abc", (6, 4), bias_axes="c"),
+    einsum("regularized", "ab,bc->ac", 5, bias_axes="c", kernel_regularizer="l2", bias_regularizer="l1",
+           inputs=((7,),)),
+    einsum("frozen", "ab,bc->ac", 5, bias_axes="c", trainable=False, inputs=((7,),)),
+    Case("einsum masked", lambda layers: layers.EinsumDense("abc,cd->abd", (None, 5)), ((6, 4),), masked=(True,)),
+    Case("identity", lambda layers: layers.Identity(), ((6, 4),)),
+    Case("identity masked", lambda layers: layers.Identity(), ((6, 4),), masked=(True,)),
 )

@@ -1,9 +1,15 @@
-"""Cases of the pooling layers."""
+"""Cases of the pooling layers.
+
+TensorFlow pools no volumes in float64: the 3D layers but the global ones, and adaptive maxima with one window, are
+compared with the compositions of backends/tensorflow/layers/pooling.py, which tests/backends/tensorflow compares
+with the stock layers.
+"""
 
 from tests.conformance.engine import Case
 
 STEPS = ((11, 3),)
 IMAGE = ((8, 7, 3),)
+VOLUME = ((5, 6, 7, 2),)
 
 
 def _layer(name: str, *arguments, **options):
@@ -37,6 +43,16 @@ def _global(name: str, inputs, rank_masked: bool) -> tuple[Case, ...]:
     )
 
 
+def _adaptive(rank: int, inputs, sizes) -> tuple[Case, ...]:
+    return tuple(case for kind in ("Average", "Max") for name in (f"Adaptive{kind}Pooling{rank}D",) for case in (
+        *(Case(f"{name} to {size}", _layer(name, size), inputs) for size in sizes),
+        Case(f"{name} at ties", _layer(name, sizes[0]), inputs, kinds=("ties",)),
+        Case(f"{name} in training", _layer(name, sizes[1]), inputs, kinds=("ties",), certified=True),
+        Case(f"{name} of one place", _layer(name, sizes[0]), ((*(1,) * rank, 3),), certified=True),
+        Case(f"{name} of overlapping windows at ties", _layer(name, sizes[1]), inputs, kinds=("ties",)),
+    ))
+
+
 CASES = (
     *_windowed("MaxPooling1D", STEPS, (4, 3)),
     *_windowed("AveragePooling1D", STEPS, (4, 3)),
@@ -46,4 +62,13 @@ CASES = (
     *_global("GlobalMaxPooling1D", STEPS, True),
     *_global("GlobalAveragePooling2D", IMAGE, False),
     *_global("GlobalMaxPooling2D", IMAGE, False),
+    *_windowed("MaxPooling3D", VOLUME, ((2, 3, 1), (3, 1, 2))),
+    *_windowed("AveragePooling3D", VOLUME, ((2, 3, 1), (3, 1, 2))),
+    Case("MaxPooling3D any size", _layer("MaxPooling3D", 3, 2, "same"), ((None, 5, None, 2),)),
+    Case("AveragePooling3D any size", _layer("AveragePooling3D", 3, 2, "same"), ((None, 5, None, 2),)),
+    *_global("GlobalAveragePooling3D", VOLUME, False),
+    *_global("GlobalMaxPooling3D", VOLUME, False),
+    *_adaptive(1, STEPS, (4, 3, 1, 11)),
+    *_adaptive(2, IMAGE, (4, (3, 2), 1, (8, 7))),
+    *_adaptive(3, VOLUME, (2, (3, 4, 2), 1, (5, 3, 7))),
 )

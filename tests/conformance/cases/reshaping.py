@@ -4,6 +4,7 @@ from tests.conformance.engine import Case
 
 STEPS = ((6, 4),)
 IMAGE = ((4, 5, 3),)
+VOLUME = ((4, 5, 3, 2),)
 FLOAT32 = "TensorFlow's resize kernel computes in float32 whatever the data's type"
 
 
@@ -60,4 +61,18 @@ CASES = (
     up2d("stock", IMAGE, (2, 3), "bicubic", certified=False),
     up2d("stock x5", ((3, 7, 2),), 5, "bicubic", certified=False),
     up2d("any size", ((None, None, 2),), 2, "nearest"),
+    Case("pad3d", lambda layers: layers.ZeroPadding3D(), VOLUME),
+    Case("pad3d 2", lambda layers: layers.ZeroPadding3D(2), VOLUME),
+    Case("pad3d uneven", lambda layers: layers.ZeroPadding3D((0, 2, 1)), VOLUME),
+    Case("pad3d six sides", lambda layers: layers.ZeroPadding3D(((0, 1), (2, 3), (1, 0))), VOLUME),
+    Case("pad3d any size", lambda layers: layers.ZeroPadding3D(1), ((None, 4, None, 2),)),
+    Case("crop3d", lambda layers: layers.Cropping3D(), VOLUME),
+    Case("crop3d 0", lambda layers: layers.Cropping3D(0), VOLUME),
+    Case("crop3d uneven", lambda layers: layers.Cropping3D((0, 2, 1)), VOLUME),
+    Case("crop3d six sides", lambda layers: layers.Cropping3D(((0, 1), (2, 1), (1, 0))), VOLUME),
+    Case("crop3d starts", lambda layers: layers.Cropping3D(((1, 0), (2, 0), (1, 0))), VOLUME),
+    Case("up3d", lambda layers: layers.UpSampling3D(), VOLUME),
+    Case("up3d 1", lambda layers: layers.UpSampling3D(1), VOLUME),
+    Case("up3d uneven", lambda layers: layers.UpSampling3D((3, 1, 2)), VOLUME),
+    Case("up3d any size", lambda layers: layers.UpSampling3D(2), ((None, 4, None, 2),)),
 )

@@ -12,18 +12,22 @@ from harness.backends.pytorch.layers import (
     attention,
     convolutional,
     core,
+    depthwise,
     merging,
     normalization,
     pooling,
     preprocessing,
     recurrent,
+    recurrent_convolutional,
     regularization,
     reshaping,
+    transposed,
+    wrapping,
 )
 
 FAMILIES = (
-    activation, attention, convolutional, core, merging, normalization, pooling, preprocessing, recurrent,
-    regularization, reshaping,
+    activation, attention, convolutional, core, depthwise, merging, normalization, pooling, preprocessing, recurrent,
+    recurrent_convolutional, regularization, reshaping, transposed, wrapping,
 )
 
 BUILDERS: dict[type, Callable[..., nn.Module]] = {}

@@ -1,7 +1,7 @@
 """Convolutions in PyTorch: torch.nn's own, between Keras's layout and torch's.
 
 Tensors come and go as NHWC; the permutes are views, and what torch sees is its channels_last memory format.
-Shape suffixes: N batch, T steps, H height, W width, C channels in, F filters out.
+Shape suffixes: N batch, T steps, D depth, H height, W width, C channels in, F filters out.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from harness.backends.pytorch.activations import activation_function
-from harness.backends.pytorch.layers.windows import Windows, convolve
-from harness.backends.pytorch.weights import WeightMap, permuted, reshaped, same
+from harness.backends.pytorch.layers.windows import Windows, convolve, windows_of
+from harness.backends.pytorch.weights import permuted, same
 from harness.spec.layers import convolutional as spec
 from harness.spec.layers.base import Shape
 
@@ -68,33 +68,28 @@ class Conv1D(nn.Conv1d):
         return f"{self.in_channels}, {self.out_channels}, {self.windows}, groups={self.groups}"
 
 
-class SeparableConv2D(nn.Module):
-    """A depthwise nn.Conv2d, then a pointwise one, followed by an activation."""
+class Conv3D(nn.Conv3d):
+    """nn.Conv3d with Keras's padding, followed by an activation."""
+
+    keras_weights = {"kernel": permuted("weight", 4, 3, 0, 1, 2), "bias": same("bias")}
 
     def __init__(
-        self, inputs: int, multiplier: int, filters: int, windows: Windows, bias: bool, activation: str | None,
+        self, inputs: int, filters: int, windows: Windows, groups: int, bias: bool, activation: str | None,
     ) -> None:
-        super().__init__()
-        self.depthwise = Conv2D(inputs, inputs * multiplier, windows, inputs, False, None)
-        self.pointwise = Conv2D(inputs * multiplier, filters, Windows((1, 1), (1, 1), "valid"), 1, bias, activation)
-        self.keras_weights = {
-            "depthwise_kernel": depthwise_map("depthwise.weight", inputs, multiplier, windows),
-            "pointwise_kernel": permuted("pointwise.weight", 3, 2, 0, 1),
-            "bias": same("pointwise.bias"),
-        }
+        super().__init__(inputs, filters, windows.kernel, windows.strides, 0, windows.dilation, groups, bias)  # type: ignore[arg-type]
+        self.windows = windows
+        self.activation = activation_function(activation)
 
-    def pre_activation(self, x_NHWC: torch.Tensor) -> torch.Tensor:
-        return self.pointwise.pre_activation(self.depthwise(x_NHWC))
+    def pre_activation(self, x_NDHWC: torch.Tensor) -> torch.Tensor:
+        x_NCDHW = x_NDHWC.permute(0, 4, 1, 2, 3)
+        return convolve(x_NCDHW, self.weight, self.bias, self.windows, self.groups).permute(0, 2, 3, 4, 1)
 
-    def forward(self, x_NHWC: torch.Tensor) -> torch.Tensor:
-        y_NHWF: torch.Tensor = self.pointwise(self.depthwise(x_NHWC))
-        return y_NHWF
+    def forward(self, x_NDHWC: torch.Tensor) -> torch.Tensor:
+        y_NDHWF = self.pre_activation(x_NDHWC)
+        return y_NDHWF if self.activation is None else self.activation(y_NDHWF)
 
-
-def depthwise_map(tensor: str, inputs: int, multiplier: int, windows: Windows) -> WeightMap:
-    """Keras's (height, width, C, M) as torch's (C * M, 1, height, width): output channel c * M + m in both."""
-    height, width = windows.kernel
-    return reshaped(tensor, (inputs * multiplier, 1, height, width), (height, width, inputs, multiplier), 2, 3, 0, 1)
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}, {self.windows}, groups={self.groups}"
 
 
 def channels_of(shape: Shape) -> int:
@@ -105,34 +100,22 @@ def channels_of(shape: Shape) -> int:
 
 
 def build_conv1d(layer: spec.Conv1D, *shapes: Shape) -> nn.Module:
-    # Height 1 goes in front: images of height 1.
-    windows = Windows((1, *layer.kernel_size), (1, *layer.strides), layer.padding, (1, *layer.dilation_rate))
+    windows = windows_of(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
     return Conv1D(channels_of(shapes[0]), layer.filters, windows, layer.groups, layer.use_bias, layer.activation)
 
 
 def build_conv2d(layer: spec.Conv2D, *shapes: Shape) -> nn.Module:
-    windows = Windows(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
+    windows = windows_of(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
     return Conv2D(channels_of(shapes[0]), layer.filters, windows, layer.groups, layer.use_bias, layer.activation)
 
 
-def build_depthwise_conv2d(layer: spec.DepthwiseConv2D, *shapes: Shape) -> nn.Module:
-    channels = channels_of(shapes[0])
-    windows = Windows(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
-    module = Conv2D(channels, channels * layer.depth_multiplier, windows, channels, layer.use_bias, layer.activation)
-    module.keras_weights = {"kernel": depthwise_map("weight", channels, layer.depth_multiplier, windows),
-                            "bias": same("bias")}
-    return module
-
-
-def build_separable_conv2d(layer: spec.SeparableConv2D, *shapes: Shape) -> nn.Module:
-    windows = Windows(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
-    return SeparableConv2D(channels_of(shapes[0]), layer.depth_multiplier, layer.filters, windows, layer.use_bias,
-                           layer.activation)
+def build_conv3d(layer: spec.Conv3D, *shapes: Shape) -> nn.Module:
+    windows = windows_of(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
+    return Conv3D(channels_of(shapes[0]), layer.filters, windows, layer.groups, layer.use_bias, layer.activation)
 
 
 BUILDERS = {
     spec.Conv1D: build_conv1d,
     spec.Conv2D: build_conv2d,
-    spec.DepthwiseConv2D: build_depthwise_conv2d,
-    spec.SeparableConv2D: build_separable_conv2d,
+    spec.Conv3D: build_conv3d,
 }

@@ -1,4 +1,4 @@
-"""Core layers in PyTorch: Dense, Activation, Embedding, Masking.
+"""Core layers in PyTorch: Dense, EinsumDense, Activation, Identity, Embedding, Masking.
 
 Shape suffixes: B batch, F features, U units, T steps, D dimension of the embedding.
 """
@@ -35,6 +35,31 @@ class Dense(nn.Linear):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, activation={self.activation}"
+
+
+class EinsumDense(nn.Module):
+    """torch.einsum with Keras's equation and Keras's kernel, followed by an activation."""
+
+    keras_weights = {"kernel": same("weight"), "bias": same("bias")}
+
+    def __init__(self, layer: spec.EinsumDense, shape: Shape) -> None:
+        super().__init__()
+        found = layer.shapes(shape)
+        self.equation = layer.equation
+        self.weight = nn.Parameter(torch.empty(found.kernel))
+        self.bias = None if found.bias is None else nn.Parameter(torch.empty(found.bias))
+        self.activation = activation_function(layer.activation)
+
+    def extra_repr(self) -> str:
+        return f"{self.equation}, kernel={tuple(self.weight.shape)}"
+
+    def pre_activation(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.einsum(self.equation, x, self.weight)
+        return y if self.bias is None else y + self.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.pre_activation(x)
+        return y if self.activation is None else self.activation(y)
 
 
 class Activation(nn.Module):
@@ -86,6 +111,14 @@ def build_dense(layer: spec.Dense, *shapes: Shape) -> nn.Module:
     return Dense(inputs, layer.units, layer.use_bias, layer.activation)
 
 
+def build_einsum_dense(layer: spec.EinsumDense, *shapes: Shape) -> nn.Module:
+    return EinsumDense(layer, shapes[0])
+
+
+def build_identity(layer: spec.Identity, *shapes: Shape) -> nn.Module:
+    return nn.Identity()
+
+
 def build_activation(layer: spec.Activation, *shapes: Shape) -> nn.Module:
     return Activation(layer.activation)
 
@@ -100,7 +133,9 @@ def build_masking(layer: spec.Masking, *shapes: Shape) -> nn.Module:
 
 BUILDERS = {
     spec.Dense: build_dense,
+    spec.EinsumDense: build_einsum_dense,
     spec.Activation: build_activation,
+    spec.Identity: build_identity,
     spec.Embedding: build_embedding,
     spec.Masking: build_masking,
 }

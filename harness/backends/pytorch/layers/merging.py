@@ -122,6 +122,34 @@ class Concatenate(nn.Module):
         return torch.cat(full, self.axis).any(-1)
 
 
+class Dot(nn.Module):
+    """Products of two inputs summed over an axis of each: torch.bmm between what is left of them.
+
+    Shape letters: M, T all other dimensions of the first and of the second input, D the one that is summed over.
+    """
+
+    def __init__(self, axes: tuple[int, int], normalize: bool) -> None:
+        super().__init__()
+        self.axes = axes
+        self.normalize = normalize
+
+    def extra_repr(self) -> str:
+        return f"{self.axes}, normalize={self.normalize}"
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        if self.normalize:
+            a, b = _unit(a, self.axes[0]), _unit(b, self.axes[1])
+        a, b = a.movedim(self.axes[0], -1), b.movedim(self.axes[1], 1)
+        a_BMD, b_BDT = a.reshape(a.shape[0], -1, a.shape[-1]), b.reshape(*b.shape[:2], -1)
+        shape = (*a.shape[:-1], *b.shape[2:])
+        return torch.bmm(a_BMD, b_BDT).reshape(shape if len(shape) > 1 else (*shape, 1))
+
+
+def _unit(x: torch.Tensor, axis: int) -> torch.Tensor:
+    # ops/nn.py: _normalize, epsilon 1e-7.
+    return x * torch.rsqrt(x.square().sum(axis, keepdim=True)).clamp_max(1e7)
+
+
 def _build_merge(operation: str, layer: object, *shapes: Shape) -> nn.Module:
     return Merge(operation)
 
@@ -138,6 +166,10 @@ def build_concatenate(layer: spec.Concatenate, *shapes: Shape) -> nn.Module:
     return Concatenate(layer.axis % len(shapes[0]))
 
 
+def build_dot(layer: spec.Dot, *shapes: Shape) -> nn.Module:
+    return Dot(layer.places(*shapes), layer.normalize)
+
+
 BUILDERS = {
     spec.Add: functools.partial(_build_merge, "add"),
     spec.Subtract: functools.partial(_build_merge, "subtract"),
@@ -146,4 +178,5 @@ BUILDERS = {
     spec.Maximum: functools.partial(_build_extreme, True),
     spec.Minimum: functools.partial(_build_extreme, False),
     spec.Concatenate: build_concatenate,
+    spec.Dot: build_dot,
 }

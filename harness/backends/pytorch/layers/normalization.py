@@ -166,7 +166,7 @@ class UnitNormalization(nn.Module):
 
 
 class GroupNormalization(nn.Module):
-    """F.group_norm along any axis."""
+    """torch.group_norm along any axis. (F.group_norm refuses a batch with a single value per group.)"""
 
     keras_weights = {"gamma": same("weight"), "beta": same("bias")}
 
@@ -185,10 +185,10 @@ class GroupNormalization(nn.Module):
         x_NCX = x.movedim(self.axis, 1)
         if self.weight is None and self.bias is not None:
             # torch 2.13 fails in the backward pass of a bias without a weight ("tensor does not have a device").
-            y_NCX = F.group_norm(x_NCX, self.groups, eps=self.eps)
+            y_NCX = torch.group_norm(x_NCX, self.groups, eps=self.eps)
             y_NCX = y_NCX + self.bias.reshape(-1, *(1,) * (x_NCX.dim() - 2))
         else:
-            y_NCX = F.group_norm(x_NCX, self.groups, self.weight, self.bias, self.eps)
+            y_NCX = torch.group_norm(x_NCX, self.groups, self.weight, self.bias, self.eps)
         return y_NCX.movedim(1, self.axis)
 
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from harness.backends.pytorch.layers.windows import Windows
+from harness.backends.pytorch.layers.windows import Windows, windows_of
 from harness.spec.layers import pooling as spec
 from harness.spec.layers.base import Shape
+from harness.spec.layers.spatial import Sizes
 
 
 class Pooling(nn.Module):
-    """The maximum or mean of every window: F.max_pool2d or F.avg_pool2d with Keras's padding.
+    """The maximum or mean of every window: torch's pooling of images or volumes with Keras's padding.
 
     Padded places never win and never count. Steps are pooled as images of height 1.
     """
@@ -34,20 +36,53 @@ class Pooling(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x_NHWC = x.unsqueeze(1) if self.steps else x
-        y_NHWC = self._pool(x_NHWC.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        y_NHWC = self._pool(x_NHWC.movedim(-1, 1)).movedim(1, -1)
         return y_NHWC.squeeze(1) if self.steps else y_NHWC
 
     def _pool(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         kernel, strides = self.windows.kernel, self.windows.strides
         padding, pad = self.windows.split(tuple(x_NCHW.shape[2:]))
+        images = len(kernel) == 2
         if self.maximum:
             if pad is not None:
                 x_NCHW = F.pad(x_NCHW, pad, value=-math.inf)
-            return F.max_pool2d(x_NCHW, kernel, strides, padding)
+            return (F.max_pool2d if images else F.max_pool3d)(x_NCHW, kernel, strides, padding)
+        average = F.avg_pool2d if images else F.avg_pool3d
         if pad is None:
-            return F.avg_pool2d(x_NCHW, kernel, strides, padding, count_include_pad=False)
-        counted = F.avg_pool2d(F.pad(torch.ones_like(x_NCHW[:1, :1]), pad), kernel, strides)
-        return F.avg_pool2d(F.pad(x_NCHW, pad), kernel, strides) / counted
+            return average(x_NCHW, kernel, strides, padding, count_include_pad=False)
+        counted = average(F.pad(torch.ones_like(x_NCHW[:1, :1]), pad), kernel, strides)
+        return average(F.pad(x_NCHW, pad), kernel, strides) / counted
+
+
+class AdaptivePooling(nn.Module):
+    """torch's adaptive pooling, which has Keras's windows.
+
+    Maxima are taken one dimension after the other, as Keras does: of equal values another one wins otherwise,
+    and gets the gradient.
+    """
+
+    def __init__(self, maximum: bool, output_size: Sizes) -> None:
+        super().__init__()
+        self.maximum = maximum
+        self.output_size = output_size
+
+    def extra_repr(self) -> str:
+        return f"{'max' if self.maximum else 'average'}, {self.output_size}"
+
+    def forward(self, x_NHWC: torch.Tensor) -> torch.Tensor:
+        x_NCHW, rank = x_NHWC.movedim(-1, 1), len(self.output_size)
+        if not self.maximum:
+            average: Any = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[rank - 1]
+            y_NCHW: torch.Tensor = average(x_NCHW, self.output_size)
+            return y_NCHW.movedim(1, -1)
+        largest: Any = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)[rank - 1]
+        if rank == 3:
+            # Compiled by Inductor, the gradient over volumes with the channels last is wrong (PyTorch 2.13).
+            x_NCHW = x_NCHW.contiguous()
+        for axis in range(rank):
+            if x_NCHW.shape[axis + 2] != self.output_size[axis]:
+                x_NCHW = largest(x_NCHW, (*self.output_size[:axis + 1], *x_NCHW.shape[axis + 3:]))
+        return x_NCHW.movedim(1, -1)
 
 
 class GlobalPooling(nn.Module):
@@ -86,22 +121,17 @@ class GlobalAveragePooling1D(nn.Module):
         return total / mask_NT1.to(x_NTC.dtype).sum(1, self.keepdims), None
 
 
-def _build_pooling(
-    maximum: bool,
-    layer: spec.MaxPooling1D | spec.MaxPooling2D | spec.AveragePooling1D | spec.AveragePooling2D,
-    *shapes: Shape,
-) -> nn.Module:
-    in_front = (1,) * (2 - len(layer.pool_size))
-    windows = Windows((*in_front, *layer.pool_size), (*in_front, *layer.effective_strides), layer.padding)
-    return Pooling(maximum, windows, steps=bool(in_front))
+def _build_pooling(maximum: bool, layer: Any, *shapes: Shape) -> nn.Module:
+    windows = windows_of(layer.pool_size, layer.effective_strides, layer.padding)
+    return Pooling(maximum, windows, steps=len(layer.pool_size) == 1)
 
 
-def _build_global(
-    maximum: bool,
-    layer: spec.GlobalAveragePooling2D | spec.GlobalMaxPooling1D | spec.GlobalMaxPooling2D,
-    *shapes: Shape,
-) -> nn.Module:
+def _build_global(maximum: bool, layer: Any, *shapes: Shape) -> nn.Module:
     return GlobalPooling(maximum, tuple(range(1, layer.rank - 1)), layer.keepdims)
+
+
+def _build_adaptive(maximum: bool, layer: Any, *shapes: Shape) -> nn.Module:
+    return AdaptivePooling(maximum, layer.output_size)
 
 
 def build_global_average_pooling1d(layer: spec.GlobalAveragePooling1D, *shapes: Shape) -> nn.Module:
@@ -111,10 +141,20 @@ def build_global_average_pooling1d(layer: spec.GlobalAveragePooling1D, *shapes: 
 BUILDERS = {
     spec.MaxPooling1D: functools.partial(_build_pooling, True),
     spec.MaxPooling2D: functools.partial(_build_pooling, True),
+    spec.MaxPooling3D: functools.partial(_build_pooling, True),
     spec.AveragePooling1D: functools.partial(_build_pooling, False),
     spec.AveragePooling2D: functools.partial(_build_pooling, False),
+    spec.AveragePooling3D: functools.partial(_build_pooling, False),
     spec.GlobalAveragePooling1D: build_global_average_pooling1d,
     spec.GlobalAveragePooling2D: functools.partial(_build_global, False),
+    spec.GlobalAveragePooling3D: functools.partial(_build_global, False),
     spec.GlobalMaxPooling1D: functools.partial(_build_global, True),
     spec.GlobalMaxPooling2D: functools.partial(_build_global, True),
+    spec.GlobalMaxPooling3D: functools.partial(_build_global, True),
+    spec.AdaptiveAveragePooling1D: functools.partial(_build_adaptive, False),
+    spec.AdaptiveAveragePooling2D: functools.partial(_build_adaptive, False),
+    spec.AdaptiveAveragePooling3D: functools.partial(_build_adaptive, False),
+    spec.AdaptiveMaxPooling1D: functools.partial(_build_adaptive, True),
+    spec.AdaptiveMaxPooling2D: functools.partial(_build_adaptive, True),
+    spec.AdaptiveMaxPooling3D: functools.partial(_build_adaptive, True),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -31,4 +33,58 @@ def build_rescaling(layer: spec.Rescaling, *shapes: Shape) -> nn.Module:
     return Rescaling(layer.scale, layer.offset)
 
 
-BUILDERS = {spec.Rescaling: build_rescaling}
+class Normalization(nn.Module):
+    """(x - mean) / sqrt(variance) or its inverse, the constants rounded to float32 first, as Keras does."""
+
+    mean: torch.Tensor
+    variance: torch.Tensor
+
+    def __init__(self, mean: Any, variance: Any, shape: tuple[int, ...], invert: bool) -> None:
+        super().__init__()
+        self.invert = invert
+        for name, values in (("mean", mean), ("variance", variance)):
+            tensor = torch.tensor(values, dtype=torch.float32)
+            self.register_buffer(name, tensor.reshape(shape), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # keras.config.epsilon() is 1e-7.
+        deviation, x = self.variance.sqrt().clamp_min(1e-7), x.to(self.mean.dtype)
+        return self.mean + x * deviation if self.invert else (x - self.mean) / deviation
+
+
+class CategoryEncoding(nn.Module):
+    """Numbers as vectors, in the network's floating point type."""
+
+    tokens: torch.Tensor
+    one: torch.Tensor
+
+    def __init__(self, layer: spec.CategoryEncoding, shape: Shape) -> None:
+        super().__init__()
+        self.mode = layer.output_mode
+        self.squeezes = layer.output_mode == "one_hot" and shape[-1] == 1 and len(shape) > 1
+        self.register_buffer("tokens", torch.arange(layer.num_tokens), persistent=False)
+        self.register_buffer("one", torch.ones(()), persistent=False)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.tokens)}, {self.mode}"
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        vectors = (ids.squeeze(-1) if self.squeezes else ids).unsqueeze(-1) == self.tokens
+        if self.mode == "multi_hot":
+            return vectors.any(-2).to(self.one.dtype)
+        return vectors.sum(-2).to(self.one.dtype) if self.mode == "count" else vectors.to(self.one.dtype)
+
+
+def build_normalization(layer: spec.Normalization, *shapes: Shape) -> nn.Module:
+    return Normalization(layer.mean, layer.variance, layer.broadcast_shape(shapes[0]), layer.invert)
+
+
+def build_category_encoding(layer: spec.CategoryEncoding, *shapes: Shape) -> nn.Module:
+    return CategoryEncoding(layer, shapes[0])
+
+
+BUILDERS = {
+    spec.Rescaling: build_rescaling,
+    spec.Normalization: build_normalization,
+    spec.CategoryEncoding: build_category_encoding,
+}

@@ -14,8 +14,15 @@ from harness.spec.layers import regularization as spec
 from harness.spec.layers.base import Shape
 
 
+def mask_shape(x: torch.Tensor, noise_shape: tuple[int | None, ...] | None) -> tuple[int, ...]:
+    """The mask's shape; noise_shape as in Keras (None: the input's size)."""
+    if noise_shape is None:
+        return tuple(x.shape)
+    return tuple(size if wanted is None else wanted for size, wanted in zip(x.shape, noise_shape, strict=True))
+
+
 class Dropout(Keyed):
-    """Inverted dropout; noise_shape as in Keras (None: the input's size), None for elementwise."""
+    """Inverted dropout; noise_shape None for elementwise."""
 
     def __init__(self, rate: float, noise_shape: tuple[int | None, ...] | None) -> None:
         super().__init__()
@@ -30,10 +37,7 @@ class Dropout(Keyed):
             return x
         if self.rate == 1:
             return torch.zeros_like(x)
-        shape = tuple(x.shape)
-        if self.noise_shape is not None:
-            shape = tuple(size if wanted is None else wanted
-                          for size, wanted in zip(shape, self.noise_shape, strict=True))
+        shape = mask_shape(x, self.noise_shape)
         if self.key is not None:
             keep = keep_mask(self.key, shape, self.rate)
         elif self.noise_shape is None:
@@ -57,6 +61,41 @@ class GaussianNoise(Keyed):
         return x + self.stddev * noise
 
 
+class GaussianDropout(Keyed):
+    """x * (1 + stddev * standard normal noise)."""
+
+    def __init__(self, stddev: float) -> None:
+        super().__init__()
+        self.stddev = stddev
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.stddev == 0:
+            return x
+        noise = torch.randn_like(x) if self.key is None else self.normal(tuple(x.shape))
+        return x * (1.0 + self.stddev * noise)
+
+
+class AlphaDropout(Keyed):
+    """Dropout to SELU's negative limit, then a * x + b."""
+
+    def __init__(self, layer: spec.AlphaDropout) -> None:
+        super().__init__()
+        self.rate, self.noise_shape = layer.rate, layer.noise_shape
+        self.limit, self.a, self.b = layer.affine()
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}, noise_shape={self.noise_shape}"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        shape = mask_shape(x, self.noise_shape)
+        keep = torch.rand(shape, device=x.device) >= self.rate if self.key is None \
+            else keep_mask(self.key, shape, self.rate)
+        limit = torch.full((), self.limit, dtype=x.dtype, device=x.device)
+        return self.a * torch.where(keep, x, limit) + self.b
+
+
 def build_dropout(layer: spec.Dropout, *shapes: Shape) -> nn.Module:
     return Dropout(layer.rate, layer.noise_shape)
 
@@ -69,9 +108,20 @@ def build_gaussian_noise(layer: spec.GaussianNoise, *shapes: Shape) -> nn.Module
     return GaussianNoise(layer.stddev)
 
 
+def build_gaussian_dropout(layer: spec.GaussianDropout, *shapes: Shape) -> nn.Module:
+    return GaussianDropout(layer.stddev)
+
+
+def build_alpha_dropout(layer: spec.AlphaDropout, *shapes: Shape) -> nn.Module:
+    return AlphaDropout(layer)
+
+
 BUILDERS = {
     spec.Dropout: build_dropout,
     spec.SpatialDropout1D: build_spatial_dropout,
     spec.SpatialDropout2D: build_spatial_dropout,
+    spec.SpatialDropout3D: build_spatial_dropout,
     spec.GaussianNoise: build_gaussian_noise,
+    spec.GaussianDropout: build_gaussian_dropout,
+    spec.AlphaDropout: build_alpha_dropout,
 }

@@ -73,8 +73,8 @@ class UpSampling1D(nn.Module):
         return x.repeat_interleave(self.size, 1)
 
 
-class UpSampling2D(nn.Module):
-    """F.interpolate by whole factors: "nearest" or "bilinear" (NHWC in and out, NCHW within)."""
+class UpSampling(nn.Module):
+    """F.interpolate by whole factors: "nearest" or "bilinear" (NHWC in and out, NCHW within; volumes alike)."""
 
     def __init__(self, size: tuple[int, ...], mode: str) -> None:
         super().__init__()
@@ -85,10 +85,10 @@ class UpSampling2D(nn.Module):
         return f"{self.size}, {self.mode}"
 
     def forward(self, x_NHWC: torch.Tensor) -> torch.Tensor:
-        x_NCHW = x_NHWC.permute(0, 3, 1, 2)
-        size = [x_NHWC.shape[1] * self.size[0], x_NHWC.shape[2] * self.size[1]]
+        size = [length * factor for length, factor in zip(x_NHWC.shape[1:-1], self.size, strict=True)]
         corners = None if self.mode == "nearest" else False
-        return F.interpolate(x_NCHW, size, mode=self.mode, align_corners=corners).permute(0, 2, 3, 1)
+        y_NCHW = F.interpolate(x_NHWC.movedim(-1, 1), size, mode=self.mode, align_corners=corners)
+        return y_NCHW.movedim(1, -1)
 
 
 class BicubicUpSampling2D(nn.Module):
@@ -133,11 +133,19 @@ def build_zero_padding2d(layer: spec.ZeroPadding2D, *shapes: Shape) -> nn.Module
     return Margin(layer.padding, 1)
 
 
+def build_zero_padding3d(layer: spec.ZeroPadding3D, *shapes: Shape) -> nn.Module:
+    return Margin(layer.padding, 1)
+
+
 def build_cropping1d(layer: spec.Cropping1D, *shapes: Shape) -> nn.Module:
     return Margin((layer.cropping,), -1)
 
 
 def build_cropping2d(layer: spec.Cropping2D, *shapes: Shape) -> nn.Module:
+    return Margin(layer.cropping, -1)
+
+
+def build_cropping3d(layer: spec.Cropping3D, *shapes: Shape) -> nn.Module:
     return Margin(layer.cropping, -1)
 
 
@@ -151,7 +159,11 @@ def build_up_sampling2d(layer: spec.UpSampling2D, *shapes: Shape) -> nn.Module:
         assert height is not None, "the spec refused it"
         assert width is not None, "the spec refused it"
         return BicubicUpSampling2D(layer.size, height, width)
-    return UpSampling2D(layer.size, layer.interpolation)
+    return UpSampling(layer.size, layer.interpolation)
+
+
+def build_up_sampling3d(layer: spec.UpSampling3D, *shapes: Shape) -> nn.Module:
+    return UpSampling(layer.size, "nearest")
 
 
 BUILDERS = {
@@ -161,8 +173,11 @@ BUILDERS = {
     spec.RepeatVector: build_repeat_vector,
     spec.ZeroPadding1D: build_zero_padding1d,
     spec.ZeroPadding2D: build_zero_padding2d,
+    spec.ZeroPadding3D: build_zero_padding3d,
     spec.Cropping1D: build_cropping1d,
     spec.Cropping2D: build_cropping2d,
+    spec.Cropping3D: build_cropping3d,
     spec.UpSampling1D: build_up_sampling1d,
     spec.UpSampling2D: build_up_sampling2d,
+    spec.UpSampling3D: build_up_sampling3d,
 }

@@ -53,11 +53,18 @@ class Windows:
         return f"kernel={self.kernel}, strides={self.strides}, padding={self.padding!r}, dilation={self.dilation}"
 
 
+def windows_of(kernel: Sizes, strides: Sizes, padding: str, dilation: Sizes | None = None) -> Windows:
+    """The windows of a layer; over steps, those of images of height 1: it goes in front."""
+    front = (1,) * max(0, 2 - len(kernel))
+    return Windows((*front, *kernel), (*front, *strides), padding, dilation and (*front, *dilation))
+
+
 def convolve(
     x_NCHW: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, windows: Windows, groups: int,
 ) -> torch.Tensor:
-    """F.conv2d with Keras's padding."""
+    """F.conv2d, or F.conv3d for volumes (N, C, D, H, W), with Keras's padding."""
     padding, pad = windows.split(tuple(x_NCHW.shape[2:]))
     if pad is not None:
         x_NCHW = F.pad(x_NCHW, pad)
-    return F.conv2d(x_NCHW, weight, bias, windows.strides, padding, windows.dilation, groups)
+    operation = F.conv2d if x_NCHW.dim() == 4 else F.conv3d
+    return operation(x_NCHW, weight, bias, windows.strides, padding, windows.dilation, groups)

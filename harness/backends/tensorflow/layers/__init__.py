@@ -3,17 +3,20 @@
 KEYED: spec class -> builder of the layer whose random numbers come from the tape.
 EXACT: spec class -> builder of the layer that computes in float64 where Keras's own computes in float32 (None
 where the stock layer is exact); used in certified training in float64 only.
+REPLACED: spec class -> builder of the layer where the stock one cannot run or is wrong (None where it is right).
 NESTED: spec class -> builder of the layer whose arguments hold another layer.
+WRAPPING: spec class -> builder of the layer around one of any class, which it gets a function to build with.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from harness.backends.tensorflow.layers import attention, recurrent, regularization, reshaping
+from harness.backends.tensorflow.layers import attention, pooling, recurrent, regularization, reshaping, wrapping
 from harness.backends.tensorflow.layers.stock import stock
 from harness.spec.layers.base import Layer
 
@@ -23,7 +26,9 @@ KEYED: dict[type, Callable[..., keras.layers.Layer]] = {}
 for _family in FAMILIES:
     KEYED.update(_family.KEYED)
 EXACT: dict[Any, Callable[..., keras.layers.Layer | None]] = {**reshaping.EXACT}
+REPLACED: dict[Any, Callable[..., keras.layers.Layer | None]] = {**pooling.REPLACED}
 NESTED: dict[Any, Callable[..., keras.layers.Layer]] = {**recurrent.NESTED}
+WRAPPING: dict[Any, Callable[..., keras.layers.Layer]] = {**wrapping.WRAPPING}
 
 
 def build_layer(layer: Layer, keyed: bool, **common: Any) -> keras.layers.Layer:
@@ -34,6 +39,12 @@ def build_layer(layer: Layer, keyed: bool, **common: Any) -> keras.layers.Layer:
         exact = EXACT[type(layer)](layer, **common)
         if exact is not None:
             return exact
+    if type(layer) in REPLACED:
+        replaced = REPLACED[type(layer)](layer, keyed, **common)
+        if replaced is not None:
+            return replaced
+    if type(layer) in WRAPPING:
+        return WRAPPING[type(layer)](layer, functools.partial(build_layer, keyed=keyed), **common)
     if type(layer) in NESTED:
         return NESTED[type(layer)](layer, **common)
     return stock(layer, **common)
