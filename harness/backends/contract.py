@@ -25,7 +25,7 @@ class State:
     """What a training leaves behind, in canonical form: both frameworks read either's.
 
     weights: canonical name -> array in Keras's layout. slots: optimizer slot -> variable name -> array.
-    iterations: updates made so far, as `optimizer.iterations` of Keras counts them.
+    iterations: batches the optimizer has seen, as its schedules count them.
     """
 
     weights: Weights
@@ -36,10 +36,12 @@ class State:
 @dataclass
 class Played:
     """What steps [start, stop) gave: losses [steps], before each step's update, regularisation included;
-    outputs: per output the training-mode predictions of every example, in the tape's order, or None."""
+    outputs: per output the training-mode predictions of every example, in the tape's order, or None; parts [steps,
+    outputs]: the loss of each of several outputs, its factor left out, or None."""
 
     losses: np.ndarray
     outputs: tuple[np.ndarray, ...] | None
+    parts: np.ndarray | None = None
 
 
 class Session(Protocol):
@@ -51,11 +53,19 @@ class Session(Protocol):
         """Plays the steps [start, stop) of the tape in as few calls into the framework as possible; nothing
         is read back. `train(t, t + 1)` is lock-step."""
 
+    def finish(self) -> None:
+        """What Keras's fit does after the last step: moving averages take the weights' place. Called once, and
+        only for an optimizer that keeps them."""
+
     def wait(self) -> None:
         """The device barrier: returns when all that was asked for is done."""
 
     def collect(self) -> Played:
         """The losses (and outputs) of all steps played since the last call."""
+
+    # The loss of each output in the last `evaluate`, its factor left out, as the mean over the batches (as
+    # Keras logs it); empty for a model with one output.
+    part_losses: dict[str, float]
 
     def evaluate(self, arrays: Arrays, batch_size: int) -> tuple[float, tuple[np.ndarray, ...]]:
         """(mean loss with regularisation, outputs) in inference mode."""

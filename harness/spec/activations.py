@@ -30,9 +30,15 @@ def parse_activation(value: Any) -> str | None:
         return None
     if isinstance(value, dict) and set(value) >= {"class_name", "config"}:
         value = value["config"] if isinstance(value["config"], str) else value["class_name"]
+    if hasattr(value, "compute_output_shape"):
+        raise SpecError(f"activation={type(value).__name__}(...) is a layer, and an activation is a name here.",
+                        hint=f"Put layers.{type(value).__name__}(...) behind this layer, which means the same.")
     name = value if isinstance(value, str) else getattr(value, "__name__", value)
     name = snake_case(name) if isinstance(name, str) else name
     name = ALIASES.get(name, name) if isinstance(name, str) else name
+    if callable(value) and name not in ACTIVATIONS:
+        raise SpecError(f"an activation of your own ({name}) is code that only one framework could run.",
+                        hint=f"Use one of {', '.join(ACTIVATIONS)}.")
     if name not in ACTIVATIONS:
         raise SpecError(f"unknown activation {value!r}.", hint=did_you_mean(value, ACTIVATIONS))
     return None if name == "linear" else str(name)

@@ -163,8 +163,14 @@ class Family(Generic[Item]):
             if len(value) == 1:
                 ((name, arguments),) = value.items()
                 return self._build(name, arguments)
+        a = "an" if self.what[0] in "aeiou" else "a"
+        if callable(value) and hasattr(value, "__name__") and not isinstance(value, type):
+            raise SpecError(
+                f"{a} {self.what} of your own ({value.__name__}) is code that only one framework could run.",
+                hint=f"Use one of {', '.join(sorted(self.classes))}.",
+            )
         raise SpecError(
-            f"cannot read {value!r} as a {self.what}.",
+            f"cannot read {value!r} as {a} {self.what}.",
             hint=f"Expected a name, or {{Name: {{arguments}}}}; known: {', '.join(sorted(self.classes))}.",
         )
 

@@ -6,9 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from harness.errors import SpecError
 from harness.spec.configured import Configured, Family
 
 Seed = int | None
+
+
+def _one_number(value: Any) -> Any:
+    if getattr(value, "ndim", 0) or isinstance(value, (list, tuple)):
+        raise SpecError("a whole array is not supported; a spec holds no weights.",
+                        hint="Give the array with layer.set_weights([array]), or model.set_weights.")
+    return value
 
 
 class Initializer(Configured):
@@ -26,7 +34,7 @@ class Ones(Initializer):
 class Constant(Initializer):
     """Every element is `value`."""
 
-    value: float = 0.0
+    value: Annotated[float, BeforeValidator(_one_number)] = 0.0
 
 
 class RandomNormal(Initializer):

@@ -12,33 +12,53 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from harness.errors import SpecError
-from harness.spec.configured import Configured, Family, snake_case
+from harness.spec.configured import Family
+from harness.spec.count_metrics import (
+    BinaryIoU,
+    FalseNegatives,
+    FalsePositives,
+    IoU,
+    MeanIoU,
+    OneHotIoU,
+    OneHotMeanIoU,
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
+)
+from harness.spec.mean_metrics import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    ConcordanceCorrelation,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    PearsonCorrelation,
+    Perplexity,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+from harness.spec.metric_base import Count, Metric, Threshold
 
-Count = Annotated[int, Field(ge=1)]
-Threshold = Annotated[float, Field(ge=0, le=1)]
-
-
-class Metric(Configured):
-    """Base of all metrics."""
-
-    keyword_only: ClassVar[frozenset[str]] = frozenset({"name", "dtype"})
-    # Whether more is better, as early stopping with mode "auto" wants to know.
-    direction: ClassVar[Literal["up", "down"]] = "up"
-
-    name: str | None = None
-    dtype: None = Field(default=None, exclude=True)
-
-    @property
-    def reported_name(self) -> str:
-        return self.name or self.default_name()
-
-    @classmethod
-    def default_name(cls) -> str:
-        return snake_case(cls.__name__)
-
-    def to_data(self) -> Any:
-        # The word for a metric without arguments is the one that names it in the record as well.
-        return super().to_data() if self.config() else self.default_name()
+__all__ = [
+    "AUC", "METRICS", "Accuracy", "AutomaticAccuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU",
+    "CategoricalAccuracy", "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation",
+    "CosineSimilarity", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU",
+    "KLDivergence", "LogCoshError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU",
+    "MeanSquaredError", "MeanSquaredLogarithmicError", "Metric", "OneHotIoU", "OneHotMeanIoU",
+    "PearsonCorrelation", "Perplexity", "Poisson", "Precision", "PrecisionAtRecall", "R2Score", "Recall",
+    "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity", "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity",
+    "SquaredHinge", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "metrics_by_name",
+    "parse_metric",
+]
 
 
 class AutomaticAccuracy(Metric):
@@ -114,6 +134,18 @@ class F1Score(Metric):
         return "f1_score"
 
 
+class FBetaScore(Metric):
+    """Weighted harmonic mean of precision and recall: recall counts `beta` times as much."""
+
+    average: Literal["micro", "macro", "weighted"] | None = None
+    beta: Annotated[float, Field(gt=0)] = 1.0
+    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @classmethod
+    def default_name(cls) -> str:
+        return "fbeta_score"
+
+
 class MeanSquaredError(Metric):
     """(y - p)^2, averaged over everything."""
 
@@ -160,11 +192,19 @@ METRICS: Family[Metric] = Family(
     (
         AutomaticAccuracy, Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy,
         TopKCategoricalAccuracy, SparseTopKCategoricalAccuracy, Precision, Recall, F1Score, MeanSquaredError,
-        MeanAbsoluteError, RootMeanSquaredError, R2Score, AUC,
+        MeanAbsoluteError, RootMeanSquaredError, R2Score, AUC, FBetaScore, MeanAbsolutePercentageError,
+        MeanSquaredLogarithmicError, LogCoshError, CosineSimilarity, PearsonCorrelation, ConcordanceCorrelation,
+        Hinge, SquaredHinge, CategoricalHinge, Poisson, KLDivergence, BinaryCrossentropy, CategoricalCrossentropy,
+        SparseCategoricalCrossentropy, Perplexity, TruePositives, TrueNegatives, FalsePositives, FalseNegatives,
+        SensitivityAtSpecificity, SpecificityAtSensitivity, PrecisionAtRecall, RecallAtPrecision, IoU, BinaryIoU,
+        MeanIoU, OneHotIoU, OneHotMeanIoU,
     ),
     aliases={
         "accuracy": AutomaticAccuracy, "acc": AutomaticAccuracy, "mse": MeanSquaredError, "MSE": MeanSquaredError,
         "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError, "f1_score": F1Score, "r2_score": R2Score,
+        "fbeta_score": FBetaScore, "mape": MeanAbsolutePercentageError, "MAPE": MeanAbsolutePercentageError,
+        "msle": MeanSquaredLogarithmicError, "MSLE": MeanSquaredLogarithmicError, "bce": BinaryCrossentropy,
+        "BCE": BinaryCrossentropy, "logcosh": LogCoshError,
     },
 )
 

@@ -97,6 +97,13 @@ class ModelSpec:
         for name in names:
             if names.count(name) > 1:
                 raise SpecError(f"two layers are named {name!r}; names must be unique.", where=f"model {self.name!r}")
+        flat: dict[str, str] = {}
+        for name in self.layers:
+            # Keras has no "/" in a layer's name.
+            other = flat.setdefault(name.replace("/", "_"), name)
+            if other != name:
+                raise SpecError(f"the layers {other!r} and {name!r} would have one name in Keras, where '/' is '_'.",
+                                where=f"model {self.name!r}", hint="Rename one of them.")
         _ = self.tensors, self.weights  # shapes are checked when the spec is made, not when it is used
 
     @cached_property
@@ -197,8 +204,13 @@ class ModelSpec:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Keras's names of the outputs: the layer that made each."""
-        return tuple(reference.split(":")[0] for reference in self.outputs)
+        """Keras's names of the outputs: the layer that made each; a number tells several outputs of a layer apart."""
+        names: list[str] = []
+        for base in (reference.split(":")[0] for reference in self.outputs):
+            taken = [*names, *(reference for reference in self.outputs if reference != base)]
+            numbered = (f"{base}_{number}" for number in range(1, len(taken) + 2))
+            names.append(base if base not in names else next(name for name in numbered if name not in taken))
+        return tuple(names)
 
     @cached_property
     def digest(self) -> str:

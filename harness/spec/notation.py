@@ -11,9 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import SpecError
+from harness.spec import operators
 from harness.spec.configured import snake_case
 from harness.spec.layers.base import Layer, Shape
 from harness.spec.model import InputSpec, ModelSpec, Node, Reference
+
+# The layers that only move values about; all others make floats of whole numbers.
+KEEP_INTEGERS = frozenset({
+    "Concatenate", "Cropping1D", "Cropping2D", "Flatten", "Permute", "RepeatVector", "Reshape", "UpSampling1D",
+    "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D",
+})
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +44,44 @@ class Tensor:
     call: Call | None = None
     index: int = 0
     name: str | None = field(default=None)
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            return operators.merged("Add", self, other)
+        return operators.scaled(self, 1.0, other, "+")
+
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            return operators.merged("Subtract", self, other)
+        return operators.scaled(self, 1.0, -other if isinstance(other, (int, float)) else other, "-")
+
+    def __rsub__(self, other: Any) -> Any:
+        return operators.scaled(self, -1.0, other, "-")
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            return operators.merged("Multiply", self, other)
+        return operators.scaled(self, other, 0.0, "*")
+
+    def __truediv__(self, other: Any) -> Any:
+        if not isinstance(other, (int, float)) or not other:
+            operators.unsupported("division by anything but a number", "Multiply by a number, or use layers.")
+        return operators.scaled(self, 1.0 / other, 0.0, "/")
+
+    def __neg__(self) -> Any:
+        return operators.scaled(self, -1.0, 0.0, "-")
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __getitem__(self, key: Any) -> Any:
+        return operators.unsupported("a part (x[...])", "Cut with Cropping1D or Cropping2D, or slice the arrays in "
+                                     "NumPy; return_sequences=False gives the last step.")
+
+    def __matmul__(self, other: Any) -> Any:
+        return operators.unsupported("@", "Use Dense or MultiHeadAttention.")
+
+    def __pow__(self, other: Any) -> Any:
+        return operators.unsupported("**", "Multiply the tensor by itself.")
 
 
 def Input(  # noqa: N802 (Keras's name)
@@ -78,6 +123,8 @@ def call_layer(layer: Layer, inputs: tuple[Any, ...], arguments: dict[str, Any])
         raise error.at(f"layer {layer.name!r}" if layer.name else type(layer).__name__) from None
     call = Call(layer, tuple(tensors), arguments)
     dtype = tensors[0].dtype
+    if not dtype.startswith("float") and type(layer).__name__ not in KEEP_INTEGERS:
+        dtype = "float32"
     if shapes and isinstance(shapes[0], tuple):
         return tuple(Tensor(shape, dtype, call, index) for index, shape in enumerate(shapes))  # type: ignore[arg-type]
     return Tensor(shapes, dtype, call)  # type: ignore[arg-type]
@@ -91,6 +138,9 @@ def Model(  # noqa: N802 (Keras's name)
     """The model between these inputs and outputs, as a frozen ModelSpec."""
     ins, outs = _tensors(inputs, "inputs"), _tensors(outputs, "outputs")
     order = _topological(outs, ins)
+    if not order:
+        raise SpecError("the outputs are the inputs: a Model needs a layer between them.",
+                        where=f"model {name!r}" if name else None)
     names = _Names()
     input_names = {id(tensor): names.give(tensor.name, "input") for tensor in ins}
     layers: dict[str, Layer] = {}
@@ -123,7 +173,7 @@ def Model(  # noqa: N802 (Keras's name)
     return ModelSpec(
         name=name or "model",
         inputs=tuple(InputSpec(input_names[id(tensor)], tensor.shape, tensor.dtype) for tensor in ins),
-        layers=layers, nodes=tuple(nodes), outputs=tuple(reference(tensor) for tensor in outs) if nodes else (),
+        layers=layers, nodes=tuple(nodes), outputs=tuple(reference(tensor) for tensor in outs),
     )
 
 

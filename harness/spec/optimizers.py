@@ -1,92 +1,18 @@
-"""Keras's optimizers as data: the signatures and defaults of Keras 3.15.1 (keras/src/optimizers).
-
-One argument is ours: `exclude_from_weight_decay`, which in Keras is a method of the same name. The order of
-a step is Keras's: clip, decoupled weight decay, update, iterations + 1.
-"""
+"""Keras's optimizers as data: the signatures and defaults of Keras 3.15.1 (keras/src/optimizers)."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field
 
 from harness.errors import SpecError
-from harness.spec.configured import Configured, Family
+from harness.spec.configured import Family
+from harness.spec.optimizer_base import Finite, Fraction, NotNegative, Optimizer, Patterns, Positive, Share
 from harness.spec.schedules import LearningRate
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-# Keras's arguments that would change training and that the harness does not carry, with the value that
-# leaves them off (a serialized Keras optimizer names them all).
-_REFUSED: dict[str, Any] = {
-    "use_ema": False, "gradient_accumulation_steps": None, "loss_scale_factor": None,
-}
-_COMPANIONS = frozenset({"ema_momentum", "ema_overwrite_frequency"})
-
-
-class Optimizer(Configured):
-    """Base of all optimizers: learning rate, decoupled weight decay and clipping."""
-
-    ignored: ClassVar[frozenset[str]] = frozenset({"name"}) | _COMPANIONS
-    keyword_only: ClassVar[frozenset[str]] = frozenset(
-        {"weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "exclude_from_weight_decay"}
-    )
-
-    learning_rate: LearningRate = 0.001
-    weight_decay: NotNegative | None = None
-    clipnorm: Positive | None = None
-    clipvalue: Positive | None = None
-    global_clipnorm: Positive | None = None
-    # Keras's rule for `var_names`: regular expressions that are searched for in the variable's name.
-    exclude_from_weight_decay: tuple[str, ...] = ()
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        for name, off in _REFUSED.items():
-            if kwargs.pop(name, off) not in (off, None):
-                raise SpecError(
-                    f"the argument {name!r} is not supported.",
-                    where=type(self).__name__,
-                    hint=f"Leave {name!r} out: both frameworks would have to carry it, and only Keras does.",
-                )
-        if kwargs.pop("decay", None) is not None:
-            # Keras 3's own behaviour (base_optimizer.py).
-            warnings.warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=2)
-        super().__init__(*args, **kwargs)
-
-    @field_validator("exclude_from_weight_decay", mode="before")
-    @classmethod
-    def _patterns(cls, value: Any) -> Any:
-        patterns = (value,) if isinstance(value, str) else tuple(value or ())
-        for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except (re.error, TypeError):
-                raise SpecError(
-                    f"{pattern!r} is not a regular expression.",
-                    hint="As in Keras, patterns are searched for in the name layer/role: write 'bias', not '*bias'.",
-                ) from None
-        return patterns
-
-    @model_validator(mode="after")
-    def _one_way_of_clipping(self) -> Optimizer:
-        given = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise SpecError(f"only one of clipnorm, clipvalue and global_clipnorm can be set, got {', '.join(given)}.")
-        return self
-
-    def decays(self, name: str) -> bool:
-        """Whether weight decay acts on the variable of this canonical name ("layer/role")."""
-        if not self.weight_decay:
-            return False
-        return not any(re.search(pattern, name) for pattern in self.exclude_from_weight_decay)
-
-    def slots(self) -> tuple[str, ...]:
-        """Canonical names of what is kept per variable between steps; each has the variable's shape."""
-        return ()
+__all__ = ["OPTIMIZERS", "Optimizer", "OptimizerArgument"]
 
 
 class SGD(Optimizer):
@@ -96,7 +22,7 @@ class SGD(Optimizer):
     momentum: Annotated[float, Field(ge=0, le=1)] = 0.0
     nesterov: bool = False
 
-    def slots(self) -> tuple[str, ...]:
+    def own_slots(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
 
 
@@ -108,7 +34,7 @@ class Adam(Optimizer):
     epsilon: NotNegative = 1e-7
     amsgrad: bool = False
 
-    def slots(self) -> tuple[str, ...]:
+    def own_slots(self) -> tuple[str, ...]:
         return ("m", "v", "v_hat") if self.amsgrad else ("m", "v")
 
 
@@ -134,7 +60,7 @@ class RMSprop(Optimizer):
     epsilon: NotNegative = 1e-7
     centered: bool = False
 
-    def slots(self) -> tuple[str, ...]:
+    def own_slots(self) -> tuple[str, ...]:
         momentum = ("momentum",) if self.momentum else ()
         return ("velocity", *momentum, *(("average_gradient",) if self.centered else ()))
 
@@ -145,11 +71,164 @@ class Adagrad(Optimizer):
     initial_accumulator_value: NotNegative = 0.1
     epsilon: NotNegative = 1e-7
 
-    def slots(self) -> tuple[str, ...]:
+    def own_slots(self) -> tuple[str, ...]:
         return ("accumulator",)
 
 
-OPTIMIZERS: Family[Optimizer] = Family("optimizer", (SGD, Adam, AdamW, RMSprop, Adagrad))
+class Adadelta(Optimizer):
+    """Zeiler 2012: steps by the ratio of two running root mean squares, epsilon inside of both roots."""
+
+    rho: Fraction = 0.95
+    epsilon: NotNegative = 1e-7
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("accumulated_grad", "accumulated_delta_var")
+
+
+class Adamax(Optimizer):
+    """Kingma and Ba 2014, section 7: Adam with the largest gradient in place of the root mean square."""
+
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: NotNegative = 1e-7
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("m", "u")
+
+
+class Nadam(Optimizer):
+    """Dozat 2016: Adam with Nesterov's momentum, beta_1 warmed up by 1 - 0.96^t / 2."""
+
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: NotNegative = 1e-7
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def momentum_product(self, updates: int) -> float:
+        """The product of the warmed-up beta_1 of all updates so far."""
+        product = 1.0
+        for step in range(1, updates + 1):
+            product *= self.beta_1 * (1.0 - 0.5 * 0.96**step)
+            if product == 0.0:
+                break
+        return product
+
+
+class Ftrl(Optimizer):
+    """McMahan et al. 2013, follow the regularized leader; as in Keras, NaN where the learning rate is 0."""
+
+    learning_rate_power: Annotated[float, Field(le=0, allow_inf_nan=False)] = -0.5
+    initial_accumulator_value: NotNegative = 0.1
+    l1_regularization_strength: NotNegative = 0.0
+    l2_regularization_strength: NotNegative = 0.0
+    l2_shrinkage_regularization_strength: NotNegative = 0.0
+    beta: Finite = 0.0
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("accumulator", "linear")
+
+
+class Lion(Optimizer):
+    """Chen et al. 2023: steps by the sign of an interpolated momentum."""
+
+    beta_1: Annotated[float, Field(gt=0, le=1)] = 0.9
+    beta_2: Share = 0.99
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("momentum",)
+
+
+class Lamb(Optimizer):
+    """You et al. 2019: Adam's step scaled to the norm of each variable."""
+
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: NotNegative = 1e-7
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+
+class Adafactor(Optimizer):
+    """Shazeer and Stern 2018. The second moment is kept as its means over the last axis (slot "r") and over the
+    one before (slot "c"); variables with less than two axes have neither.
+
+    relative_step changes nothing: Keras takes the smaller of learning_rate and 1 / sqrt(t) either way.
+    """
+
+    beta_2_decay: Finite = -0.8
+    epsilon_1: NotNegative = 1e-30
+    epsilon_2: NotNegative = 1e-3
+    clip_threshold: Positive = 1.0
+    relative_step: bool = True
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("r", "c", "v")
+
+
+class Muon(Optimizer):
+    """Jordan 2024: orthogonalized momentum for matrices, Adam for all other variables.
+
+    Variables of other than two axes go to Adam, and those whose name "layer/role" holds "embedding" (unless
+    exclude_embeddings is off) or fits one of the patterns exclude_layers. Only Adam's have the slot "v".
+    """
+
+    keyword_only: ClassVar[frozenset[str]] = Optimizer.keyword_only | {
+        "exclude_layers", "exclude_embeddings", "muon_a", "muon_b", "muon_c", "adam_lr_ratio", "momentum", "ns_steps",
+        "nesterov", "rms_rate",
+    }
+
+    adam_beta_1: Fraction = 0.9
+    adam_beta_2: Fraction = 0.999
+    adam_weight_decay: NotNegative | None = 0.004
+    epsilon: NotNegative = 1e-7
+    weight_decay: NotNegative | None = 0.004
+    exclude_layers: Patterns = ()
+    exclude_embeddings: bool = True
+    muon_a: Finite = 3.4445
+    muon_b: Finite = -4.7750
+    muon_c: Finite = 2.0315
+    adam_lr_ratio: NotNegative = 1.0
+    momentum: Share = 0.95
+    ns_steps: Annotated[int, Field(ge=0)] = 5
+    nesterov: bool = True
+    rms_rate: NotNegative | None = 0.2
+
+    def uses_adam(self, name: str, axes: int) -> bool:
+        """Whether the variable of this canonical name and number of axes goes to Adam."""
+        if axes != 2 or (self.exclude_embeddings and "embedding" in name.lower()):
+            return True
+        return any(re.search(pattern, name) for pattern in self.exclude_layers)
+
+    def decays(self, name: str) -> bool:
+        if not self.weight_decay and not self.adam_weight_decay:
+            return False
+        return not any(re.search(pattern, name) for pattern in self.exclude_from_weight_decay)
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("momentum", "v")
+
+
+class ScheduleFreeAdamW(Optimizer):
+    """Defazio et al. 2024, as Keras 3.15.1 computes it on TensorFlow: the old average is recovered with the
+    sequence z of after the update. The slot "z" starts as the variable itself."""
+
+    learning_rate: LearningRate = 0.0025
+    beta_1: Annotated[float, Field(gt=0, le=1)] = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: NotNegative = 1e-8
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+    def own_slots(self) -> tuple[str, ...]:
+        return ("z", "v")
+
+
+OPTIMIZERS: Family[Optimizer] = Family(
+    "optimizer",
+    (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon, ScheduleFreeAdamW),
+)
 
 
 def _parse(value: Any) -> Optimizer:

@@ -1,4 +1,4 @@
-"""Precision, recall, F1 and AUC from counts over the whole set (keras/src/metrics/confusion_metrics.py,
+"""Precision, recall, F-scores and AUC from counts over the whole set (keras/src/metrics/confusion_metrics.py,
 f_score_metrics.py, utils/metrics_utils.py).
 
 Keras's versions refuse integer class labels; here they are read as their one-hot form.
@@ -76,11 +76,11 @@ class PrecisionOrRecall:
         return float(divide_no_nan(self.true_positives, self.true_positives + self.others))
 
 
-class F1:
-    """F1 per class, or averaged over classes or entries; without threshold the largest predictions are positive."""
+class FBeta:
+    """F-score per class, or averaged over classes or entries; without threshold the largest prediction is positive."""
 
-    def __init__(self, metric: spec.F1Score) -> None:
-        self.metric = metric
+    def __init__(self, metric: spec.F1Score | spec.FBetaScore, beta: float) -> None:
+        self.metric, self.beta = metric, beta
         self.counts: Values | None = None
 
     def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
@@ -88,7 +88,7 @@ class F1:
         if y_pred.ndim == 1:
             labels, y_pred = labels[:, None], y_pred[:, None]
         if y_pred.ndim != 2:
-            raise SpecError(f"f1_score needs predictions [n, classes], got {y_pred.shape}.")
+            raise SpecError(f"{self.metric.default_name()} needs predictions [n, classes], got {y_pred.shape}.")
         if self.metric.threshold is None:
             predicted = (y_pred >= y_pred.max(axis=-1, keepdims=True)) & (np.abs(y_pred) > 1e-9)
         else:
@@ -105,7 +105,8 @@ class F1:
         true_positives, false_positives, false_negatives, labels = self.counts
         precision = true_positives / (true_positives + false_positives + EPSILON)
         recall = true_positives / (true_positives + false_negatives + EPSILON)
-        score = 2.0 * (precision * recall / (precision + recall + EPSILON))
+        square = self.beta**2
+        score = (1 + square) * (precision * recall / (square * precision + recall + EPSILON))
         if self.metric.average == "weighted":
             return (score * (labels / (labels.sum() + EPSILON))).sum()
         return score if self.metric.average is None else score.mean()

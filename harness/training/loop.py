@@ -80,6 +80,8 @@ class PhaseLoop:
             if self._decide(epoch, log):
                 self.run.stopped_early = stop < len(self.plan.tape)
                 break
+        if self.plan.optimizer.use_ema:
+            self.session.finish()
         self._restore()
         self.run.program = self.session.program()
         return self.run
@@ -94,6 +96,10 @@ class PhaseLoop:
         self.run.losses.append(played.losses)
         sizes = self.plan.tape.sizes[start:stop]
         log: dict[str, Any] = {"epoch": epoch + 1, "loss": float((played.losses * sizes).sum() / sizes.sum())}
+        if played.parts is not None:
+            # Not weighted by the batches' sizes: inside of Keras's graph a batch's size is not known.
+            means = played.parts.mean(axis=0)
+            log |= {f"{output.name}_loss": float(mean) for output, mean in zip(self.plan.outputs, means, strict=True)}
         if played.outputs is not None:
             rows = self.plan.tape.indices[start:stop]
             log |= self._measured(played.outputs, {k: v[rows[rows >= 0]] for k, v in self.train.y.items()})
@@ -103,7 +109,10 @@ class PhaseLoop:
             assert self.phase.batch_size is not None
             loss, outputs = self.session.evaluate(self.validation, self.phase.batch_size)
             measured = self._measured(outputs, self.validation.y)
-            log |= {"val_loss": loss} | {f"val_{name}": value for name, value in measured.items()}
+            log["val_loss"] = loss
+            if len(self.plan.outputs) > 1:
+                log |= {f"val_{name}_loss": part for name, part in self.session.part_losses.items()}
+            log |= {f"val_{name}": value for name, value in measured.items()}
         self.run.epochs.append(log)
         return log
 

@@ -14,22 +14,12 @@ from numpy.typing import NDArray
 
 from harness.errors import SpecError
 from harness.spec import metrics as spec
-from harness.training.confusion_metrics import F1, AreaUnderCurve, PrecisionOrRecall
+from harness.training import element_metrics as elements
+from harness.training.confusion_metrics import AreaUnderCurve, FBeta, PrecisionOrRecall
+from harness.training.ranks import same_rank
+from harness.training.threshold_metrics import BestAtConstraint, CountOf, Overlap
 
 Values = NDArray[Any]
-
-
-def same_rank(first: Values, second: Values) -> tuple[Values, Values]:
-    """Keras's squeeze_or_expand_to_same_rank (losses/loss.py): [n] meets [n, 1], [n, t] meets [n, t, 1]."""
-    if first.ndim == second.ndim + 1 and first.shape[-1] == 1:
-        if second.ndim == 1:
-            return first, second[..., None]
-        return first[..., 0], second
-    if second.ndim == first.ndim + 1 and second.shape[-1] == 1:
-        if first.ndim == 1:
-            return first[..., None], second
-        return first, second[..., 0]
-    return first, second
 
 
 class Mean:
@@ -75,6 +65,34 @@ class MeanOf:
 
     def result(self) -> float:
         return self.mean.result()
+
+
+class SparseCrossentropy(MeanOf):
+    """The mean of -log p[label]. Keras leaves ignored labels out where there are weights or a mask; else they are 0."""
+
+    leaves_out = False
+
+    def __init__(self, metric: spec.SparseCategoricalCrossentropy | spec.Perplexity) -> None:
+        self.ignored = metric.ignore_class
+        super().__init__(
+            lambda t, p: elements.sparse_categorical_crossentropy(t, p, metric.from_logits, metric.ignore_class)
+        )
+
+    def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
+        masked = self.leaves_out or sample_weight is not None or mask is not None
+        if self.ignored is not None and masked:
+            valid = y_true.reshape(y_pred.shape[:-1]) != self.ignored
+            mask = valid if mask is None else valid & np.asarray(mask, bool)
+        super().update(y_true, y_pred, sample_weight, mask)
+
+
+class Perplexity(SparseCrossentropy):
+    """exp of that mean, over the labels that are not ignored."""
+
+    leaves_out = True
+
+    def result(self) -> float:
+        return float(np.exp(super().result()))
 
 
 class RootMeanSquaredError:
@@ -228,10 +246,49 @@ METRICS: dict[type[spec.Metric], Callable[[Any], Any]] = {
     ),
     spec.Precision: lambda metric: PrecisionOrRecall(metric, "precision"),
     spec.Recall: lambda metric: PrecisionOrRecall(metric, "recall"),
-    spec.F1Score: F1,
+    spec.F1Score: lambda metric: FBeta(metric, 1.0),
+    spec.FBetaScore: lambda metric: FBeta(metric, metric.beta),
     spec.MeanSquaredError: lambda metric: MeanOf(squared_error),
     spec.MeanAbsoluteError: lambda metric: MeanOf(absolute_error),
     spec.RootMeanSquaredError: lambda metric: RootMeanSquaredError(),
     spec.R2Score: lambda metric: R2(metric.class_aggregation),
     spec.AUC: AreaUnderCurve,
+    spec.MeanAbsolutePercentageError: lambda metric: MeanOf(elements.percentage_error),
+    spec.MeanSquaredLogarithmicError: lambda metric: MeanOf(elements.squared_logarithmic_error),
+    spec.LogCoshError: lambda metric: MeanOf(elements.log_cosh),
+    spec.CosineSimilarity: lambda metric: MeanOf(lambda t, p: elements.cosine_similarity(t, p, metric.axis)),
+    spec.PearsonCorrelation: lambda metric: MeanOf(lambda t, p: elements.pearson_correlation(t, p, metric.axis)),
+    spec.ConcordanceCorrelation: lambda metric: MeanOf(
+        lambda t, p: elements.concordance_correlation(t, p, metric.axis)
+    ),
+    spec.Hinge: lambda metric: MeanOf(elements.hinge),
+    spec.SquaredHinge: lambda metric: MeanOf(elements.squared_hinge),
+    spec.CategoricalHinge: lambda metric: MeanOf(elements.categorical_hinge),
+    spec.Poisson: lambda metric: MeanOf(elements.poisson),
+    spec.KLDivergence: lambda metric: MeanOf(elements.kl_divergence),
+    spec.BinaryCrossentropy: lambda metric: MeanOf(
+        lambda t, p: elements.binary_crossentropy(t, p, metric.from_logits, metric.label_smoothing)
+    ),
+    spec.CategoricalCrossentropy: lambda metric: MeanOf(
+        lambda t, p: elements.categorical_crossentropy(t, p, metric.from_logits, metric.label_smoothing, metric.axis)
+    ),
+    spec.SparseCategoricalCrossentropy: SparseCrossentropy,
+    spec.Perplexity: Perplexity,
+    spec.TruePositives: lambda metric: CountOf(metric, "true_positives"),
+    spec.TrueNegatives: lambda metric: CountOf(metric, "true_negatives"),
+    spec.FalsePositives: lambda metric: CountOf(metric, "false_positives"),
+    spec.FalseNegatives: lambda metric: CountOf(metric, "false_negatives"),
+    spec.SensitivityAtSpecificity: lambda metric: BestAtConstraint(
+        metric, "specificity", metric.specificity, "sensitivity"
+    ),
+    spec.SpecificityAtSensitivity: lambda metric: BestAtConstraint(
+        metric, "sensitivity", metric.sensitivity, "specificity"
+    ),
+    spec.PrecisionAtRecall: lambda metric: BestAtConstraint(metric, "recall", metric.recall, "precision"),
+    spec.RecallAtPrecision: lambda metric: BestAtConstraint(metric, "precision", metric.precision, "recall"),
+    spec.IoU: Overlap,
+    spec.BinaryIoU: Overlap,
+    spec.MeanIoU: Overlap,
+    spec.OneHotIoU: Overlap,
+    spec.OneHotMeanIoU: Overlap,
 }

@@ -22,6 +22,7 @@ from harness.plan.plan import Plan
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import Recipe, ResolvedPhase
+from harness.training.checks import check_log
 from harness.training.loop import Clock, PhaseLoop, PhaseRun, Progress, metric_sets
 from harness.training.state import read_state
 
@@ -159,6 +160,9 @@ def plan_phase(
         spec, phase, index=index, examples=examples, seed=job.seed, dtype=dtype, first_iteration=state.iterations,
         batches=job.batches, collect_outputs=False, weighted=weighted,
     )
+    if job.execution.tier == "idiomatic" and any(variable.multiplier != 1 for variable in plan.trainable):
+        raise SpecError("the idiomatic tier has no learning-rate multipliers: model.fit has none.",
+                        where=f"phase {phase.name!r}", hint="Use execution.tier: tuned.")
     # The idiomatic tier is timed as the tutorials write it: nothing is collected on the way.
     if job.execution.tier == "tuned" and wants_outputs(plan, phase):
         plan = replace(plan, collect_outputs=True)
@@ -166,6 +170,7 @@ def plan_phase(
     validation = None
     if dataset.validation is not None and dataset.validation.examples:
         validation = bind(dataset.validation, spec, plan.outputs, dtype, where="validation split")
+    check_log(plan, metric_sets(plan, phase), phase, train_arrays, validation)
     return plan, train_arrays, validation
 
 

@@ -63,6 +63,64 @@ case("binary_smoothed_probabilities", {BINARY: {"label_smoothing": 0.1}}, "binar
 case("binary_multi_label", {BINARY: LOGITS}, "multi_label", None, "example")
 case("binary_sequence_squeezed", BINARY, "sequence_binary", "sigmoid")
 case("binary_sequence_mask", BINARY, "sequence_multi_label", "sigmoid", None, True)
+FOCAL, CLASS_FOCAL = "BinaryFocalCrossentropy", "CategoricalFocalCrossentropy"
+GENERALIZED = "CategoricalGeneralizedCrossEntropy"
+case("one_hot_not_summing_to_1", {ONE_HOT: LOGITS}, "multi_label", None, "example")
+case("one_hot_recovered_not_summing_to_1", ONE_HOT, "multi_label", "softmax")
+case("focal_logits", {FOCAL: LOGITS}, "binary", None, "example")
+case("focal_recovered", FOCAL, "binary", "sigmoid")
+case("focal_recovered_far", {FOCAL: {"gamma": 1.5}}, "far_binary", "sigmoid")
+case("focal_softmax", FOCAL, "one_hot", "softmax")
+case("focal_flat_labels", {FOCAL: {"apply_class_balancing": True}}, "binary_flat", "sigmoid", "example")
+case("focal_balanced", {FOCAL: {"apply_class_balancing": True, "alpha": 0.7, "gamma": 3.0, "label_smoothing": 0.1}},
+     "multi_label", "sigmoid")
+case("focal_probabilities", FOCAL, "binary_probabilities")
+case("focal_sequence_squeezed", FOCAL, "sequence_binary", "sigmoid")
+case("focal_sequence_mask", FOCAL, "sequence_multi_label", "sigmoid", None, True)
+case("focal_axis", {FOCAL: {"axis": 1, "from_logits": True}}, "sequence_multi_label")
+case("class_focal_logits", {CLASS_FOCAL: LOGITS}, "one_hot", None, "example")
+case("class_focal_softmax", CLASS_FOCAL, "far_one_hot", "softmax")
+case("class_focal_probabilities", {CLASS_FOCAL: {"alpha": 0.6, "gamma": 1.5, "label_smoothing": 0.1}},
+     "one_hot_probabilities")
+case("class_focal_axis", {CLASS_FOCAL: {"axis": 1, "from_logits": True}}, "sequence_one_hot_axis_1")
+case("generalized", GENERALIZED, "classes", "softmax", "example")
+case("generalized_q", {GENERALIZED: {"q": 0.8}}, "class_probabilities")
+case("generalized_sequence", GENERALIZED, "sequence_classes", "softmax", "element", True)
+case("mape", "mape", "regression", None, "example")
+case("mape_zeros", "mape", "regression_with_zeros")
+case("msle", "msle", "regression", None, "example")
+case("msle_sequence", "msle", "sequence_regression", None, "element", True)
+case("log_cosh", "log_cosh", "regression", None, "example")
+case("log_cosh_far", "log_cosh", "far_regression")
+case("cosine", "cosine_similarity", "regression", None, "example")
+case("cosine_zeros", "cosine_similarity", "regression_with_zeros")
+case("cosine_axis", {"CosineSimilarity": {"axis": 1}}, "sequence_regression")
+case("poisson", "poisson", "class_probabilities_one_hot", None, "example")
+case("hinge", "hinge", "multi_label", None, "example")
+case("hinge_signs", "hinge", "signs")
+case("hinge_numbers", "hinge", "regression")
+case("hinge_flat", "hinge", "binary_flat")
+case("hinge_edge", "hinge", "edge_signs")
+case("squared_hinge", "squared_hinge", "multi_label", None, "example")
+case("squared_hinge_signs", "squared_hinge", "signs")
+case("categorical_hinge", "categorical_hinge", "one_hot", None, "example")
+case("categorical_hinge_sequence", "categorical_hinge", "sequence_one_hot", None, "element", True)
+case("dice", "dice", "one_hot", "softmax")
+case("dice_weights", "dice", "one_hot", "softmax", "example")
+case("dice_axis", {"Dice": {"axis": [1, 2]}}, "sequence_one_hot", "softmax", "example")
+case("dice_last_axis", {"Dice": {"axis": -1}}, "sequence_one_hot", "softmax", "element", True)
+case("dice_mask", "dice", "sequence_one_hot", "softmax", None, True)
+case("tversky", "tversky", "one_hot", "softmax")
+case("tversky_axis", {"Tversky": {"alpha": 0.3, "beta": 0.9, "axis": [1, 2]}}, "sequence_one_hot", "softmax", "example")
+for reduction in ("sum", "mean_with_sample_weight", "mean"):
+    case(f"{reduction}", {"mse": {"reduction": reduction}}, "regression")
+    case(f"{reduction}_weights", {"mae": {"reduction": reduction}}, "regression", None, "example")
+    case(f"{reduction}_mask", {SPARSE: {"reduction": reduction, **LOGITS}}, "sequence_classes", None, None, True)
+    case(f"{reduction}_mask_weights", {"mse": {"reduction": reduction}}, "sequence_regression", None, "element", True)
+    case(f"{reduction}_plain", {SPARSE: {"reduction": reduction, **LOGITS}}, "classes")
+    case(f"{reduction}_ignore", {SPARSE: {"reduction": reduction, "ignore_class": 0, **LOGITS}}, "classes")
+    case(f"{reduction}_dice", {"Dice": {"reduction": reduction}}, "one_hot", "softmax", "example")
+    case(f"{reduction}_all_masked", {"mse": {"reduction": reduction}}, "all_masked_regression", None, None, True)
 case("mse", "mse", "regression", None, "example")
 case("mse_flat_labels", "mse", "regression_flat")
 case("mse_sequence", "mse", "sequence_regression", None, "element")
@@ -107,6 +165,12 @@ def data_of(name: str) -> dict[str, np.ndarray]:
         y_true = random.normal(size=y_pred.shape)
         if kind == "regression_flat":
             y_true, y_pred = y_true[:, 0], y_pred[:, :1]
+        if kind.endswith("zeros"):
+            y_true[0], y_true[1, 0], y_pred[2] = 0.0, 0.0, 0.0
+    elif kind.endswith("signs"):
+        y_true = random.choice([-1, 1], y_pred.shape)
+        if kind == "edge_signs":
+            y_pred = np.where(random.random(y_pred.shape) < 0.5, 1.0 * y_true, y_pred)
     if "probabilities" in kind:
         y_pred = random.random(y_pred.shape)
         # Beyond the clip on both sides, where Keras's gradient is 0.
@@ -173,7 +237,7 @@ results = {}
 for name, (_, _, activation, _, _) in CASES.items():
     data, loss = data_of(name), loss_of(name)
     x = torch.tensor(data["y_pred"], requires_grad=True)
-    logits = activation is not None and loss.recovers_logits
+    logits = activation if loss.recovers_logits else None
     y_pred = x
     if activation and not logits:
         y_pred = x.softmax(-1) if activation == "softmax" else x.sigmoid()
@@ -183,7 +247,8 @@ for name, (_, _, activation, _, _) in CASES.items():
     results[f"{name}|value"], results[f"{name}|gradient"] = value.detach().numpy(), x.grad.numpy()
 for activation, notation, y_true in (("softmax", BINARY, np.eye(4)[:3]), ("sigmoid", ONE_HOT, np.eye(4)[:3])):
     z = torch.tensor(np.random.default_rng(0).normal(size=(3, 4)) * 30)
-    results[f"other|{activation}"] = loss_function(LOSSES.parse(notation))(torch.tensor(y_true), z, logits=True).numpy()
+    function = loss_function(LOSSES.parse(notation))
+    results[f"other|{activation}"] = function(torch.tensor(y_true), z, logits=activation).numpy()
 np.savez(sys.argv[2], **results)
 """
 

@@ -31,6 +31,18 @@ def model(layer, *shape) -> ModelSpec:
     (layers.Conv1D(5, 3, padding="causal"), (10, 4), (None, 10, 5), 65, 2 * 10 * 3 * 4 * 5),
     (layers.DepthwiseConv2D(3, depth_multiplier=2), (8, 8, 4), (None, 6, 6, 8), 80, 2 * 36 * 9 * 8),
     (layers.SeparableConv2D(5, 3), (8, 8, 4), (None, 6, 6, 5), 36 + 20 + 5, 2 * 36 * (9 * 4 + 4 * 5)),
+    (layers.Conv3D(4, 2, padding="same"), (5, 6, 7, 3), (None, 5, 6, 7, 4), 8 * 3 * 4 + 4, 2 * 210 * 8 * 3 * 4),
+    (layers.DepthwiseConv1D(3, depth_multiplier=2), (8, 4), (None, 6, 8), 3 * 8 + 8, 2 * 6 * 3 * 8),
+    (layers.SeparableConv1D(5, 3), (8, 4), (None, 6, 5), 12 + 20 + 5, 2 * 6 * (3 * 4 + 4 * 5)),
+    # Every one of the 7 * 7 input positions meets the whole kernel.
+    (layers.Conv2DTranspose(8, 3, 2, "same"), (7, 7, 4), (None, 14, 14, 8), 9 * 4 * 8 + 8, 2 * 49 * 9 * 4 * 8),
+    (layers.Conv2DTranspose(8, 3, 2), (7, 7, 4), (None, 15, 15, 8), 9 * 4 * 8 + 8, 2 * 49 * 9 * 4 * 8),
+    (layers.Conv1DTranspose(8, 3, 2, "same", 0), (7, 4), (None, 13, 8), 3 * 4 * 8 + 8, 2 * 7 * 3 * 4 * 8),
+    (layers.MaxPooling3D(), (9, 8, 7, 3), (None, 4, 4, 3, 3), 0, 0),
+    (layers.AdaptiveAveragePooling2D((3, 2)), (9, 8, 3), (None, 3, 2, 3), 0, 0),
+    (layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de"), (6, 7), (None, None, 2, 3), 48,
+     2 * 6 * 7 * 2 * 3),
+    (layers.TimeDistributed(layers.Dense(5)), (6, 7), (None, 6, 5), 40, 2 * 6 * 7 * 5),
     (layers.Dense(5), (6, 7), (None, 6, 5), 40, 2 * 6 * 7 * 5),
     (layers.MaxPooling2D(), (9, 8, 3), (None, 4, 4, 3), 0, 0),
     (layers.AveragePooling2D(3, 2, padding="same"), (9, 8, 3), (None, 5, 4, 3), 0, 0),
@@ -55,6 +67,20 @@ def test_only_the_moving_averages_are_not_trained() -> None:
     assert [(w.name, w.trainable) for w in spec.weights] == [
         ("bn/gamma", True), ("bn/beta", True), ("bn/moving_mean", False), ("bn/moving_variance", False)]
     assert model(layers.BatchNormalization(trainable=False), 4).trainable_parameters == 0
+
+
+@pytest.mark.parametrize(("layer", "shapes", "words"), [
+    (layers.Dot(1), ((4, 3), (5, 3)), ("one size", "4", "5")),
+    (layers.Dot(0), ((4, 3), (4, 3)), ("batch",)),
+    (layers.Dot(1), ((4, 3),), ("exactly 2",)),
+    (layers.Attention(), ((4, 3),), ("list", "1 tensor")),
+    (layers.Attention(), ((4, 3), (5, 2)), ("3", "2", "features")),
+    (layers.AdditiveAttention(), ((4, 3), (5, 3), (6, 3)), ("as many keys as values",)),
+])
+def test_several_inputs_that_do_not_fit_are_refused(layer, shapes, words) -> None:
+    with pytest.raises(SpecError) as caught:
+        layer([Input(shape) for shape in shapes])
+    assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
 def test_unknown_sizes_give_unknown_flops() -> None:
@@ -93,6 +119,23 @@ def test_two_ways_to_write_a_layer_are_one_model(one, other) -> None:
     (lambda: layers.ReLU(max_value=-1.0), ("max_value",)),
     (lambda: layers.ZeroPadding2D((1, 2, 3)), ("padding", "(top, bottom)")),
     (lambda: layers.RepeatVector(0), ("n:",)),
+    (lambda: layers.Conv2DTranspose(4, 3, dilation_rate=2), ("dilation_rate", "CPU")),
+    (lambda: layers.Conv2DTranspose(4, 3, 2, output_padding=2), ("output_padding", "smaller than strides")),
+    (lambda: layers.Conv2DTranspose(4, 4, 2, "same", 0), ("output_padding=0", "even kernel_size")),
+    (lambda: layers.SeparableConv1D(4, 3, padding="causal"), ("padding", "valid")),
+    (lambda: layers.ZeroPadding3D((1, 2)), ("padding", "(depth, height, width)")),
+    (lambda: layers.AlphaDropout(1.0), ("rate",)),
+    (lambda: layers.GaussianDropout(1.0), ("rate",)),
+    (lambda: layers.EinsumDense("abc,cd", 4), ("'abc,cd'", "[X],[Y]->[Z]")),
+    (lambda: layers.EinsumDense("...ab,bc->ac...", 4), ("same side",)),
+    (lambda: layers.EinsumDense("ab,bcx->ac", 4), ("'x'", "kernel")),
+    (lambda: layers.GroupQueryAttention(4, 3, 2), ("num_query_heads", "multiple")),
+    (lambda: layers.Attention(score_mode="cosine"), ("score_mode", "'dot'")),
+    (lambda: layers.TimeDistributed(layers.Dropout(0.5)), ("Dropout", "random numbers")),
+    (lambda: layers.TimeDistributed("nothing"), ("layer", "nothing")),
+    (lambda: layers.Normalization(), ("mean and variance", "adapt()")),
+    (lambda: layers.Normalization(mean=[1.0, 2.0], variance=1.0), ("same shape",)),
+    (lambda: layers.CategoryEncoding(3, sparse=True), ("sparse",)),
 ])
 def test_wrong_arguments_are_refused(make, words) -> None:
     with pytest.raises(SpecError) as caught:
@@ -116,6 +159,17 @@ def test_wrong_arguments_are_refused(make, words) -> None:
     (layers.PReLU(shared_axes=[3]), (4, 3), ("shared_axes",)),
     (layers.Softmax(axis=2), (3,), ("axis 2",)),
     (layers.Rescaling([1.0, 2.0]), (4, 3), ("2 numbers",)),
+    (layers.Conv3D(4, 3), (8, 8, 3), ("(batch, depth, height, width, channels)",)),
+    (layers.Conv3D(4, 9), (8, 9, 9, 3), ("9", "depth of 8")),
+    (layers.Conv2DTranspose(4, 3), (8, 3), ("(batch, height, width, channels)",)),
+    (layers.AdaptiveMaxPooling1D(2), (None, 3), ("steps",)),
+    (layers.EinsumDense("ab,bc->ac", 4), (3, 2), ("'ab,bc->ac'", "(None, 3, 2)")),
+    (layers.EinsumDense("abc,cd->abd", (5, 4)), (6, 3), ("'b'", "6", "5")),
+    (layers.EinsumDense("abc,cd->abd", (None, None)), (6, 3), ("'d'", "output_shape")),
+    (layers.TimeDistributed(layers.Dense(4)), (3,), ("(batch, steps, ..., features)",)),
+    (layers.TimeDistributed(layers.BatchNormalization()), (None, 3), ("number of steps",)),
+    (layers.Normalization(mean=[1.0, 2.0], variance=[1.0, 2.0]), (4, 3), ("2 numbers", "dimension 2")),
+    (layers.CategoryEncoding(4), (2, 3), ("(batch, tokens)",)),
 ])
 def test_inputs_that_do_not_fit_are_refused(layer, shape, words) -> None:
     with pytest.raises(SpecError) as caught:

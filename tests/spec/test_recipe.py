@@ -94,11 +94,13 @@ BAD: list[tuple[Any, str]] = [
     ({"loss": "mse", "optimizer": {"Adam": {"learning_rate": -0.1}}}, "not negative"),
     ({"loss": "mse", "optimizer": {"Adam": {"learning_rate": "fast"}}}, "unknown learning-rate schedule 'fast'"),
     ({"loss": "mse", "optimizer": {"Adam": {"clipnorm": 1.0, "clipvalue": 1.0}}}, "only one of"),
-    ({"loss": "mse", "optimizer": {"Adam": {"use_ema": True}}}, "'use_ema' is not supported"),
-    ({"loss": "mse", "optimizer": {"SGD": {"gradient_accumulation_steps": 4}}}, "is not supported"),
+    ({"loss": "mse", "optimizer": {"Adam": {"loss_scale_factor": 2.0}}}, "'loss_scale_factor' is not supported"),
+    ({"loss": "mse", "optimizer": {"SGD": {"gradient_accumulation_steps": 1}}}, "gradient_accumulation_steps"),
+    ({"loss": "mse", "optimizer": {"Adam": {"use_ema": True, "ema_momentum": 1.5}}}, "ema_momentum"),
+    ({"loss": "mse", "optimizer": {"Muon": {"exclude_layers": ["*head"]}}}, "not a regular expression"),
     ({"loss": "mse", "optimizer": {"SGD": {"momentum": 1.5}}}, "momentum"),
     ({"loss": "mse", "optimizer": {"AdamW": {"exclude_from_weight_decay": ["*bias"]}}}, "not a regular expression"),
-    ({"loss": {"mse": {"reduction": "sum"}}}, "reduction"),
+    ({"loss": {"mse": {"reduction": "none"}}}, "no single loss"),
     ({"loss": {"CategoricalCrossentropy": {"label_smoothing": 2}}}, "label_smoothing"),
     ({"loss": "mse", "epochs": -1}, "epochs"),
     ({"loss": "mse", "epochs": 0}, "epochs"),
@@ -164,9 +166,17 @@ def test_decay_patterns_are_searched_for_as_keras_does() -> None:
     assert not optimizers.Adam().decays("hidden/kernel")
 
 
+REQUIRED: dict[str, dict[str, Any]] = {
+    "SensitivityAtSpecificity": {"specificity": 0.5}, "SpecificityAtSensitivity": {"sensitivity": 0.5},
+    "PrecisionAtRecall": {"recall": 0.5}, "RecallAtPrecision": {"precision": 0.5}, "MeanIoU": {"num_classes": 3},
+    "OneHotMeanIoU": {"num_classes": 3}, "IoU": {"num_classes": 3, "target_class_ids": [0, 2]},
+    "OneHotIoU": {"num_classes": 3, "target_class_ids": [1]},
+}
+
+
 @pytest.mark.parametrize("name", METRICS.classes)
 def test_metrics_read_back(name: str) -> None:
-    metric = METRICS.classes[name]()
+    metric = METRICS.classes[name](**REQUIRED.get(name, {}))
     assert parse_metric(metric.to_data()) == metric
 
 

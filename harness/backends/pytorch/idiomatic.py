@@ -30,7 +30,7 @@ class IdiomaticSession(Session):
                 self.keys.copy_(self.tape_keys[step])
             self.optimizer.zero_grad()
             weights = tensors[targets] if self.w is not None else None
-            loss, outputs = self.loss(tensors[:inputs], tensors[inputs:targets], weights)
+            loss, _, outputs = self.loss(tensors[:inputs], tensors[inputs:targets], weights)
             loss.backward()
             self.optimizer.step(float(tape.learning_rates[step]))
             self.read_losses.append(loss.item())
@@ -39,7 +39,8 @@ class IdiomaticSession(Session):
 
     def collect(self) -> Played:
         losses, self.read_losses = np.asarray(self.read_losses), []
-        return Played(losses, super().collect().outputs)
+        played = super().collect()
+        return Played(losses, played.outputs)
 
     def program(self) -> str:
         return "DataLoader, eager, loss read every step"

@@ -43,6 +43,8 @@ class Session:
         self.w = None if data.sample_weight is None else torch.from_numpy(data.sample_weight).to(self.device)
         self.indices = torch.from_numpy(plan.tape.indices).to(self.device)
         self.kept_losses: list[torch.Tensor] = []
+        self.kept_parts: list[torch.Tensor] = []
+        self.part_losses: dict[str, float] = {}
         self.kept_outputs: list[tuple[torch.Tensor, ...]] = []
         self.compiled = execution.compile == "inductor"
         self.fused = fused
@@ -64,23 +66,29 @@ class Session:
         x = [values.index_select(0, rows) for values in self.x]
         y = [values.index_select(0, rows) for values in self.y]
         weights = None if self.w is None else self.w.index_select(0, rows)
-        loss, outputs = self.loss(x, y, weights)
+        loss, parts, outputs = self.loss(x, y, weights)
         loss.backward()
         self.optimizer.step(learning_rate)
         self.kept_losses.append(loss.detach())
+        if parts:
+            self.kept_parts.append(torch.stack([part.detach() for part in parts]))
         if self.plan.collect_outputs:
             self.kept_outputs.append(self.objective.activated(outputs))
+
+    def finish(self) -> None:
+        self.optimizer.finish()
 
     def wait(self) -> None:
         runtime.wait(self.device)
 
     def collect(self) -> Played:
         losses = torch.stack(self.kept_losses).double().cpu().numpy() if self.kept_losses else np.zeros(0)
+        parts = torch.stack(self.kept_parts).double().cpu().numpy() if self.kept_parts else None
         outputs = None
         if self.kept_outputs:
             outputs = tuple(torch.cat(column).cpu().numpy() for column in zip(*self.kept_outputs, strict=True))
-        self.kept_losses, self.kept_outputs = [], []
-        return Played(losses, outputs)
+        self.kept_losses, self.kept_outputs, self.kept_parts = [], [], []
+        return Played(losses, outputs, parts)
 
     # -- inference
 
@@ -88,14 +96,19 @@ class Session:
     def evaluate(self, arrays: Arrays, batch_size: int) -> tuple[float, tuple[np.ndarray, ...]]:
         self.model.eval()
         total, kept = 0.0, []
+        sums = dict.fromkeys([output.name for output in self.plan.outputs], 0.0)
         for begin in range(0, len(arrays), batch_size):
             part = slice(begin, begin + batch_size)
             x = [self._tensor(arrays.x[item.name][part]) for item in self.plan.spec.inputs]
             y = [self._tensor(arrays.y[output.name][part]) for output in self.plan.outputs]
             weights = None if arrays.sample_weight is None else self._tensor(arrays.sample_weight[part])
-            loss, outputs = self.objective(x, y, weights)
+            loss, parts, outputs = self.objective(x, y, weights)
             total += float(loss) * len(x[0])
+            for name, value in zip(sums, parts, strict=False):
+                sums[name] += float(value)
             kept.append(self.objective.activated(outputs))
+        if len(sums) > 1:
+            self.part_losses = {name: value / len(kept) for name, value in sums.items()}
         return total / len(arrays), tuple(torch.cat(column).cpu().numpy() for column in zip(*kept, strict=True))
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
@@ -126,7 +139,8 @@ class Session:
 
 
 class Objective:
-    """(inputs, targets, sample weights) -> (total loss with regularisation, outputs of the outputs with a loss).
+    """(inputs, targets, sample weights) -> (total loss with regularisation, each output's own loss, the outputs that
+    have one). The losses of single outputs are left out where there is only one.
 
     Where Keras's loss goes back to the logits, the outputs are those logits; `activated` gives predictions.
     """
@@ -145,12 +159,14 @@ class Objective:
 
     def __call__(
         self, x: list[torch.Tensor], y: list[torch.Tensor], weights: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
         outputs, masks = self.network.run(x, self.recovered)
         total: torch.Tensor | None = None
+        parts: list[torch.Tensor] = []
         for (function, factor, recovered), position, target in zip(self.terms, self.positions, y, strict=True):
             value = function(target, outputs[position], sample_weight=weights, mask=masks[position],
-                             logits=recovered is not None)
+                             logits=recovered)
+            parts.append(value)
             value = value if factor == 1.0 else value * factor
             total = value if total is None else total + value
         assert total is not None
@@ -159,7 +175,7 @@ class Objective:
                 total = total + l1 * parameter.abs().sum()
             if l2:
                 total = total + l2 * parameter.square().sum()
-        return total, tuple(outputs[position] for position in self.positions)
+        return total, tuple(parts) if len(parts) > 1 else (), tuple(outputs[position] for position in self.positions)
 
     def activated(self, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Predictions from what the loss was computed from."""

@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from harness.backends.contract import Played
 from harness.backends.tensorflow.session import Session
-from harness.errors import SpecError
 from harness.plan.binding import Arrays
 
 
 class StepLosses(keras.callbacks.Callback):
-    """Sets the rate of every step, and takes the step's loss out of fit's running mean."""
+    """Sets the rate and the random keys of every step, and takes the step's loss out of fit's running mean."""
 
-    def __init__(self, sizes: np.ndarray, learning_rates: np.ndarray) -> None:
+    def __init__(self, sizes: np.ndarray, learning_rates: np.ndarray, keys: tuple[tf.Variable, np.ndarray]) -> None:
         super().__init__()
         self.sizes, self.learning_rates = sizes, learning_rates
+        self.keys, self.tape_keys = keys
         self.losses: list[float] = []
         self.total, self.count = 0.0, 0
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self.model.optimizer.learning_rate = self.learning_rates[batch]
+        self.keys.assign(self.tape_keys[batch])
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
@@ -43,9 +45,11 @@ class IdiomaticSession(Session):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.source: Arrays = args[2]  # type: ignore[assignment]
         self.fit_losses: list[float] = []
-        if any(factor != 1 for factor in self.multipliers):
-            raise SpecError("model.fit has no learning-rate multipliers.", where=f"phase {self.plan.name!r}",
-                            hint="Use execution.tier: tuned.")
+        # Here fit is called once per window: its end is not yet the training's (see `finish`).
+        vars(self.optimizer)["finalize_variable_values"] = lambda variables: None
+        self.step_keys = tf.Variable(np.zeros(self.plan.tape.keys.shape[1:], np.int32), trainable=False)
+        if self.keys is not None:
+            self.keys.start(self.step_keys)
         compiled = self.execution.compile
         self.model.compile(
             optimizer=self.optimizer,
@@ -67,7 +71,8 @@ class IdiomaticSession(Session):
             x = [self.source.x[item.name][rows] for item in self.plan.spec.inputs]
             y = [self.source.y[output.name][rows] for output in self.plan.outputs]
             weights = None if self.source.sample_weight is None else self.source.sample_weight[rows]
-            steps = StepLosses(tape.sizes[begin:end], tape.learning_rates[begin:end])
+            steps = StepLosses(tape.sizes[begin:end], tape.learning_rates[begin:end],
+                               (self.step_keys, tape.keys[begin:end]))
             self.model.fit(
                 x if len(x) > 1 else x[0], y if len(y) > 1 else y[0], sample_weight=weights, batch_size=size,
                 epochs=1, shuffle=False, verbose=0, callbacks=[steps],

@@ -16,21 +16,11 @@ def loss_function(loss: spec.Loss, dtype: str = "float32") -> Callable[..., Any]
     y_true: labels [B, ...], cast to `dtype`; y_pred: [B, ...]. The mask that Keras hung on y_pred counts, and so
     do the logits behind a softmax or sigmoid output (keras/src/losses/loss.py; backend/tensorflow/nn.py).
     """
-    arguments = {
-        name: getattr(loss, name) for name in type(loss).model_fields if name not in ("dtype", "axis")
-    }
-    if isinstance(loss, (spec.CategoricalCrossentropy, spec.BinaryCrossentropy)):
-        arguments["axis"] = loss.axis
+    arguments = {name: getattr(loss, name) for name in type(loss).model_fields if name != "dtype"}
     function: Callable[..., Any] = LOSSES[type(loss)](**arguments, dtype=dtype)
     return function
 
 
 LOSSES: dict[type[spec.Loss], Callable[..., Any]] = {
-    spec.SparseCategoricalCrossentropy: keras.losses.SparseCategoricalCrossentropy,
-    spec.CategoricalCrossentropy: keras.losses.CategoricalCrossentropy,
-    spec.BinaryCrossentropy: keras.losses.BinaryCrossentropy,
-    spec.MeanSquaredError: keras.losses.MeanSquaredError,
-    spec.MeanAbsoluteError: keras.losses.MeanAbsoluteError,
-    spec.Huber: keras.losses.Huber,
-    spec.KLDivergence: keras.losses.KLDivergence,
+    cls: getattr(keras.losses, name) for name, cls in spec.LOSSES.classes.items()
 }

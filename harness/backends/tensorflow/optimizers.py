@@ -7,7 +7,8 @@ the update, because Keras does not merge an embedding's repeated rows (0.4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -24,7 +25,19 @@ SLOTS: dict[type[Any], dict[str, str]] = {
         "velocity": "_velocities", "momentum": "_momentums", "average_gradient": "_average_gradients"
     },
     keras.optimizers.Adagrad: {"accumulator": "_accumulators"},
+    keras.optimizers.Adadelta: {
+        "accumulated_grad": "_accumulated_grads", "accumulated_delta_var": "_accumulated_delta_vars"
+    },
+    keras.optimizers.Adamax: {"m": "_m", "u": "_u"},
+    keras.optimizers.Nadam: {"m": "_momentums", "v": "_velocities"},
+    keras.optimizers.Ftrl: {"accumulator": "_accumulators", "linear": "_linears"},
+    keras.optimizers.Lion: {"momentum": "_momentums"},
+    keras.optimizers.Lamb: {"m": "_momentums", "v": "_velocities"},
+    keras.optimizers.Adafactor: {"r": "_r", "c": "_c", "v": "_v"},
+    keras.optimizers.Muon: {"momentum": "momentums", "v": "adam_velocities"},
+    keras.optimizers.ScheduleFreeAdamW: {"z": "_momentums", "v": "_velocities"},
 }
+SHARED_SLOTS = {"average": "_model_variables_moving_average", "accumulated_gradient": "_accumulated_gradients"}
 
 
 class KernelSGD(keras.optimizers.SGD):  # type: ignore[misc]
@@ -56,7 +69,7 @@ class KernelAdam(keras.optimizers.Adam):  # type: ignore[misc]
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         variable = _value(variable)
         dtype, index = variable.dtype, self._get_variable_index(variable)
-        step = tf.cast(_value(self._iterations) + 1, dtype)
+        step = tf.cast(_value(self.iterations) + 1, dtype)
         beta_1, beta_2 = tf.cast(self.beta_1, dtype), tf.cast(self.beta_2, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -82,7 +95,19 @@ STOCK: dict[type[spec.Optimizer], Callable[..., Any]] = {
     spec.AdamW: keras.optimizers.AdamW,
     spec.RMSprop: keras.optimizers.RMSprop,
     spec.Adagrad: keras.optimizers.Adagrad,
+    spec.Adadelta: keras.optimizers.Adadelta,
+    spec.Adamax: keras.optimizers.Adamax,
+    spec.Nadam: keras.optimizers.Nadam,
+    spec.Ftrl: keras.optimizers.Ftrl,
+    spec.Lion: keras.optimizers.Lion,
+    spec.Lamb: keras.optimizers.Lamb,
+    spec.Adafactor: keras.optimizers.Adafactor,
+    spec.Muon: keras.optimizers.Muon,
+    spec.ScheduleFreeAdamW: keras.optimizers.ScheduleFreeAdamW,
 }
+# Arguments that Keras multiplies a keras.Variable by from the left: NumPy would take the product over. As Python
+# floats they are not rounded there either.
+PLAIN: dict[type[spec.Optimizer], tuple[str, ...]] = {spec.Adadelta: ("rho",), spec.Muon: ("momentum",)}
 KERNELS: dict[type[spec.Optimizer], Callable[..., Any]] = {
     spec.SGD: KernelSGD,
     spec.Adam: KernelAdam,
@@ -104,7 +129,7 @@ def build_optimizer(
     for name in type(optimizer).model_fields:
         if name not in ("learning_rate", "exclude_from_weight_decay"):
             value = getattr(optimizer, name)
-            exact = dtype == "float64" and isinstance(value, float)
+            exact = dtype == "float64" and isinstance(value, float) and name not in PLAIN.get(type(optimizer), ())
             arguments[name] = np.float64(value) if exact else value
     cls = STOCK[type(optimizer)]
     if fused and not getattr(optimizer, "amsgrad", False) and (dtype == "float64" or isinstance(optimizer, spec.SGD)):
@@ -116,7 +141,7 @@ def build_optimizer(
         made = cls(learning_rate=0.0, **arguments)
     finally:
         keras.config.set_floatx(floatx)
-    if no_decay and made.weight_decay:
+    if no_decay and (made.weight_decay or getattr(made, "adam_weight_decay", None)):
         made.exclude_from_weight_decay(var_list=list(no_decay))
     return made
 
@@ -138,35 +163,63 @@ def apply(
     if multipliers is None or all(factor == 1 for factor in multipliers):
         optimizer.apply(gradients, list(variables))
         return
-    kept = [
-        (gradient, _value(variable), factor)
-        for gradient, variable, factor in zip(gradients, variables, multipliers, strict=True)
-        if gradient is not None
-    ]
-    clipped = optimizer._clip_gradients([gradient for gradient, _, _ in kept])
-    rates = [
-        tf.cast(learning_rate, variable.dtype) * tf.cast(np.float64(factor), variable.dtype)
-        for _, variable, factor in kept
-    ]
-    if optimizer.weight_decay is not None:
-        for (_, variable, _), rate in zip(kept, rates, strict=True):
-            if optimizer._use_weight_decay(variable):
-                variable.assign_sub(variable * tf.cast(optimizer.weight_decay, variable.dtype) * rate)
-    for gradient, (_, variable, _), rate in zip(clipped, kept, rates, strict=True):
-        optimizer.update_step(gradient, variable, rate)
-    optimizer.iterations.assign_add(1)
+    with _multiplied(optimizer, variables, multipliers):
+        optimizer.apply(gradients, list(variables))
+
+
+@contextlib.contextmanager
+def _multiplied(optimizer: Any, variables: Sequence[Any], multipliers: Sequence[float]) -> Iterator[None]:
+    """Inside, every variable has its own learning rate, for the update and for the weight decay."""
+    cls = type(optimizer)
+    factors = {
+        optimizer._var_key(variable): np.float64(factor)
+        for variable, factor in zip(variables, multipliers, strict=True)
+    }
+
+    def rate(learning_rate: Any, variable: Any) -> Any:
+        factor = factors[optimizer._var_key(variable)]
+        return tf.cast(_value(learning_rate), variable.dtype) * tf.cast(factor, variable.dtype)
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        cls.update_step(optimizer, gradient, variable, rate(learning_rate, variable))
+
+    def decay(decayed: Sequence[Any]) -> None:
+        for variable in decayed:
+            amount = _weight_decay_of(optimizer, variable)
+            if amount is not None and optimizer._use_weight_decay(variable):
+                value = _value(variable)
+                value.assign_sub(value * tf.cast(amount, value.dtype) * rate(optimizer.learning_rate, value))
+
+    vars(optimizer).update(update_step=update_step, _apply_weight_decay=decay)
+    try:
+        yield
+    finally:
+        for name in ("update_step", "_apply_weight_decay"):
+            del vars(optimizer)[name]
+
+
+def _weight_decay_of(optimizer: Any, variable: Any) -> Any:
+    if isinstance(optimizer, keras.optimizers.Muon) and optimizer._should_use_adamw(variable):
+        return optimizer.adam_weight_decay
+    return optimizer.weight_decay
 
 
 def iterations(optimizer: Any) -> int:
-    """Updates made so far."""
-    return int(optimizer.iterations.numpy())
+    """Batches seen so far; with gradient accumulation, updates are fewer."""
+    return int(optimizer._iterations.numpy())
 
 
-def slots(optimizer: Any, variables: Sequence[Any]) -> dict[str, list[np.ndarray]]:
-    """{canonical slot name: its arrays in the variables' order}."""
+def finish(optimizer: Any, variables: Sequence[Any]) -> None:
+    """What fit does at its end: moving averages, if there are any, take the weights' place."""
+    keras.optimizers.Optimizer.finalize_variable_values(optimizer, list(variables))
+
+
+def slots(optimizer: Any, variables: Sequence[Any]) -> dict[str, list[np.ndarray | None]]:
+    """{canonical slot name: its arrays in the variables' order}, None for a variable that has no such slot."""
     indices = [optimizer._get_variable_index(variable) for variable in variables]
     return {
-        name: [_value(kept[index]).numpy() for index in indices] for name, kept in _slot_variables(optimizer).items()
+        name: [None if kept[index] is None else _value(kept[index]).numpy() for index in indices]
+        for name, kept in _slot_variables(optimizer).items()
     }
 
 
@@ -176,14 +229,23 @@ def load_slots(
     """The inverse of `slots`. What is absent or None keeps its initial value."""
     for name, kept in _slot_variables(optimizer).items():
         for variable, value in zip(variables, values.get(name, ()), strict=False):
-            if value is not None:
-                kept[optimizer._get_variable_index(variable)].assign(value)
-    optimizer.iterations.assign(iterations)
+            slot = kept[optimizer._get_variable_index(variable)]
+            if value is not None and slot is not None:
+                slot.assign(value)
+    optimizer._iterations.assign(iterations)
+    if isinstance(optimizer, keras.optimizers.Nadam):
+        known = spec.Nadam(beta_1=float(optimizer.beta_1))
+        optimizer._u_product.assign(known.momentum_product(int(optimizer.iterations)))
 
 
 def _slot_variables(optimizer: Any) -> dict[str, list[Any]]:
-    names = next(names for cls, names in SLOTS.items() if isinstance(optimizer, cls))
+    names = next(names for cls, names in SLOTS.items() if isinstance(optimizer, cls)) | SHARED_SLOTS
     found = {name: getattr(optimizer, attribute, []) for name, attribute in names.items()}
+    if isinstance(optimizer, keras.optimizers.Adafactor):
+        # Where there is nothing to factor Keras keeps placeholders.
+        factored = [len(variable.shape) >= 2 for variable in optimizer._trainable_variables]
+        for name in ("r", "c"):
+            found[name] = [kept if real else None for kept, real in zip(found[name], factored, strict=True)]
     return {name: kept for name, kept in found.items() if kept}
 
 

@@ -57,6 +57,8 @@ class Keys:
     def take(self, layer: str) -> tf.Tensor:
         """The key of the layer's next call in this pass (a shared layer has one per call)."""
         assert self.current is not None, "the train step did not start the keys"
-        call = self._calls.get(layer, 0)
+        rows = self.rows[layer]
+        # Under `fit` nobody says that a pass begins: it does when every call had its turn.
+        call = self._calls.get(layer, 0) % len(rows)
         self._calls[layer] = call + 1
-        return self.current[self.rows[layer][call]]
+        return self.current[rows[call]]

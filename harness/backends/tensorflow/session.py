@@ -14,11 +14,20 @@ from harness.backends.contract import Played, State
 from harness.backends.tensorflow import runtime
 from harness.backends.tensorflow.losses import loss_function
 from harness.backends.tensorflow.model import build_model, get_weights, set_weights, variables
-from harness.backends.tensorflow.optimizers import KERNEL_OPTIMIZERS, apply, build_optimizer, load_slots, slots
+from harness.backends.tensorflow.optimizers import (
+    KERNEL_OPTIMIZERS,
+    apply,
+    build_optimizer,
+    finish,
+    iterations,
+    load_slots,
+    slots,
+)
 from harness.backends.tensorflow.randomness import Keys
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
+from harness.spec.order import execution_order
 
 # Around convolutions XLA on a CPU is many times slower than TensorFlow's own kernels.
 SLOW_UNDER_XLA = ("Conv", "Pooling", "UpSampling")
@@ -47,6 +56,11 @@ class Session:
         self.data = _on_device(data, plan)
         self.tape = _tape_on_device(plan)
         self.kept_losses = tf.Variable(tf.zeros(len(plan.tape), plan.dtype), trainable=False)
+        several = len(plan.outputs) > 1
+        self.kept_parts = (
+            tf.Variable(tf.zeros((len(plan.tape), len(plan.outputs)), plan.dtype), trainable=False) if several else None
+        )
+        self.part_losses: dict[str, float] = {}
         self.kept_outputs: list[tf.Variable] | None = None
         self.played = (0, 0)
         self._loops: dict[int, Any] = {}
@@ -94,10 +108,12 @@ class Session:
             self.keys.start(self.tape["keys"][step])
         with tf.GradientTape() as gradient_tape:
             predictions = self._predictions(x, training=True)
-            total = self._loss(predictions, rows)
+            total, parts = self._loss(predictions, rows)
         gradients = gradient_tape.gradient(total, self.trainable)
         apply(self.optimizer, gradients, self.trainable, self.tape["learning_rates"][step], self.multipliers)
         self.kept_losses.scatter_nd_update([[step]], [total])
+        if self.kept_parts is not None:
+            self.kept_parts.scatter_nd_update([[step]], [tf.stack(parts)])
         if self.kept_outputs is not None:
             batch = self.plan.tape.indices.shape[1]
             places = ((step - first) * batch + tf.range(size))[:, None]
@@ -108,18 +124,25 @@ class Session:
         outputs = self.model(x if len(x) > 1 else x[0], training=training)
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
-    def _loss(self, predictions: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    def _loss(self, predictions: list[tf.Tensor], rows: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         weights = None if self.data["w"] is None else tf.gather(self.data["w"], rows)
         targets = [tf.gather(self.data["y"][output.name], rows) for output in self.plan.outputs]
         return self._total(predictions, targets, weights)
 
-    def _total(self, predictions: list[tf.Tensor], targets: list[tf.Tensor], weights: tf.Tensor | None) -> tf.Tensor:
-        """Loss of a batch with regularisation, as keras.Trainer.compute_loss sums it."""
-        terms = []
+    def _total(
+        self, predictions: list[tf.Tensor], targets: list[tf.Tensor], weights: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """(loss of a batch with regularisation, as keras.Trainer.compute_loss sums it; each output's own loss)."""
+        terms, parts = [], []
         for (function, factor), position, target in zip(self.losses, self.positions, targets, strict=True):
             value = function(target, predictions[position], sample_weight=weights)
+            parts.append(value)
             terms.append(value if factor == 1.0 else value * tf.constant(factor, self.plan.dtype))
-        return tf.add_n([*terms, *self.model.losses]) if len(terms) + len(self.model.losses) > 1 else terms[0]
+        added = len(terms) + len(self.model.losses) > 1
+        return (tf.add_n([*terms, *self.model.losses]) if added else terms[0]), parts
+
+    def finish(self) -> None:
+        finish(self.optimizer, self.trainable)
 
     def wait(self) -> None:
         runtime.wait()
@@ -132,30 +155,37 @@ class Session:
             valid = (self.plan.tape.indices[start:stop] >= 0).reshape(-1)
             outputs = tuple(kept.numpy()[: len(valid)][valid] for kept in self.kept_outputs)
         self.played = (stop, stop)
-        return Played(losses, outputs)
+        parts = None if self.kept_parts is None else self.kept_parts.numpy()[start:stop].astype(np.float64)
+        return Played(losses, outputs, parts)
 
     # -- inference
 
     def evaluate(self, arrays: Arrays, batch_size: int) -> tuple[float, tuple[np.ndarray, ...]]:
         outputs: list[list[np.ndarray]] = [[] for _ in self.plan.outputs]
         total, count = 0.0, len(arrays)
+        sums = np.zeros(len(self.plan.outputs))
         function = self._evaluation()
         for begin in range(0, count, batch_size):
             part = slice(begin, begin + batch_size)
             x = [tf.convert_to_tensor(arrays.x[item.name][part]) for item in self.plan.spec.inputs]
             y = [tf.convert_to_tensor(arrays.y[output.name][part]) for output in self.plan.outputs]
             weights = None if arrays.sample_weight is None else tf.convert_to_tensor(arrays.sample_weight[part])
-            loss, predictions = function(x, y, weights)
+            loss, parts, predictions = function(x, y, weights)
             total += float(loss) * len(x[0])
+            if len(parts) > 1:
+                sums += np.array([float(part) for part in parts])
             for kept, position in zip(outputs, self.positions, strict=True):
                 kept.append(predictions[position].numpy())
+        if len(sums) > 1:
+            means = sums / -(-count // batch_size)
+            self.part_losses = {output.name: float(mean) for output, mean in zip(self.plan.outputs, means, strict=True)}
         return total / count, tuple(np.concatenate(kept) for kept in outputs)
 
     def _evaluation(self) -> Any:
         if 0 not in self._evaluations:
             def evaluation(x: Any, y: Any, weights: Any) -> Any:
                 predictions = self._predictions(x, training=False)
-                return self._total(predictions, y, weights), predictions
+                return *self._total(predictions, y, weights), predictions
 
             self._evaluations[0] = tf.function(evaluation, reduce_retracing=False)
         return self._evaluations[0]
@@ -168,17 +198,17 @@ class Session:
     def state(self) -> State:
         names = [variable.name for variable in self.plan.trainable]
         found = slots(self.optimizer, self.trainable)
-        kept = {slot: dict(zip(names, arrays, strict=True)) for slot, arrays in found.items()}
-        return State(get_weights(self.model), kept, int(self.optimizer.iterations.numpy()))
+        kept = {
+            slot: {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
+            for slot, arrays in found.items()
+        }
+        return State(get_weights(self.model), kept, iterations(self.optimizer))
 
     def load(self, state: State) -> None:
         set_weights(self.model, state.weights)
-        if state.slots:
-            names = [variable.name for variable in self.plan.trainable]
-            known = {slot: [arrays.get(name) for name in names] for slot, arrays in state.slots.items()}
-            load_slots(self.optimizer, self.trainable, known, state.iterations)
-        else:
-            self.optimizer.iterations.assign(state.iterations)
+        names = [variable.name for variable in self.plan.trainable]
+        known = {slot: [arrays.get(name) for name in names] for slot, arrays in state.slots.items()}
+        load_slots(self.optimizer, self.trainable, known, state.iterations)
 
     def peak_bytes(self) -> int | None:
         return runtime.peak_bytes()
@@ -207,9 +237,10 @@ def predict(model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_si
 def keys_of(plan: Plan) -> Keys:
     """Which row of the tape's keys each call of a stochastic layer takes."""
     keys = Keys()
-    for row, call in enumerate(plan.stochastic):
-        layer = call.split("@")[0].replace("/", "_")
-        keys.rows.setdefault(layer, []).append(row)
+    rows = {call: row for row, call in enumerate(plan.stochastic)}
+    for node in execution_order(plan.spec):
+        if node.name in rows:
+            keys.rows.setdefault(node.layer.replace("/", "_"), []).append(rows[node.name])
     return keys
 
 

@@ -1,0 +1,74 @@
+"""The loss of each of several outputs, in the log of every epoch: both backends, and what stock `fit` logs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import json, sys
+import numpy as np
+from harness import Input, Model, layers
+from harness.backends import load_backend
+from harness.data import from_arrays
+from harness.spec.execution import Execution
+from harness.spec.recipe import Recipe
+from harness.training.run import Job, train
+
+x = Input((4,), name="x")
+hidden = layers.Dense(6, "tanh", name="hidden")(x)
+spec = Model(x, [layers.Dense(3, "softmax", name="kind")(hidden), layers.Dense(1, name="size")(hidden)])
+rng = np.random.default_rng(0)
+features = rng.normal(size=(30, 4))
+kind, size = rng.integers(0, 3, 30), rng.normal(size=(30, 1))
+weights = {weight.name: rng.normal(size=weight.shape) * 0.3 for weight in spec.weights}
+data = from_arrays(features, {"kind": kind, "size": size},
+                   validation=(features[:11], {"kind": kind[:11], "size": size[:11]}))
+recipe = Recipe(loss={"kind": "sparse_categorical_crossentropy", "size": "mse"}, loss_weights={"size": 0.5},
+                optimizer={"SGD": {"learning_rate": 0.1}}, epochs=3, batch_size=8, shuffle=False)
+found = {}
+backend = sys.argv[1]
+for tier in ("tuned", "idiomatic"):
+    execution = Execution(precision="float64", compile="none", device="cpu", tier=tier)
+    training = train(Job(spec, recipe, data, load_backend(backend), execution, weights=weights))
+    found[tier] = training.phases[0].epochs
+if backend == "tensorflow":
+    import keras
+    from harness.backends.tensorflow.model import build_model
+
+    model = build_model(spec, weights, "float64", None)
+    model.compile(keras.optimizers.SGD(np.float64(0.1)), loss=["sparse_categorical_crossentropy", "mse"],
+                  loss_weights=[1.0, 0.5])
+    found["fit"] = model.fit(features, [kind, size], batch_size=8, epochs=3, shuffle=False, verbose=0,
+                             validation_data=(features[:11], [kind[:11], size[:11]])).history
+json.dump(found, open(sys.argv[2], "w"))
+"""
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    folder = tmp_path_factory.mktemp("logs")
+    for backend in ("tensorflow", "pytorch"):
+        subprocess.run([sys.executable, "-c", PROGRAM, backend, str(folder / backend)], check=True,
+                       cwd=Path(__file__).parents[2])
+    return {backend: json.loads((folder / backend).read_text()) for backend in ("tensorflow", "pytorch")}
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "pytorch"])
+def test_the_log_is_that_of_fit(logs: dict[str, dict], backend: str) -> None:
+    stock = logs["tensorflow"]["fit"]
+    assert {"kind_loss", "size_loss", "val_kind_loss", "val_size_loss"} <= set(stock)
+    for epoch, log in enumerate(logs[backend]["tuned"]):
+        for name, values in stock.items():
+            assert log[name] == pytest.approx(values[epoch], rel=1e-9), (epoch, name)
+
+
+def test_the_idiomatic_tier_has_what_its_framework_gives(logs: dict[str, dict]) -> None:
+    for epoch, log in enumerate(logs["pytorch"]["idiomatic"]):
+        assert log["kind_loss"] == pytest.approx(logs["pytorch"]["tuned"][epoch]["kind_loss"], rel=1e-9)
+    for backend in ("tensorflow", "pytorch"):
+        assert all("val_size_loss" in log for log in logs[backend]["idiomatic"])
