@@ -29,15 +29,29 @@ _OWNERS = {
 _REFUSED = {
     "applications": "Pretrained models are not carried; build the model from layers.",
     "constraints": "Weight constraints are not carried.",
+    "device": "Set HARNESS_OVERRIDES='execution.device=cpu'.",
     "distribution": "One device is used.",
     "mixed_precision": "Set the precision with keras.config.set_floatx('float32') or 'float64'.",
     "ops": "Use layers: keras.layers.Add, Concatenate, Reshape and their like.",
     "random": "Use NumPy for data; dropout and noise layers draw their numbers from the plan.",
     "saving": "Use model.save_weights('name.safetensors').",
     "Variable": "Weights belong to layers here.",
+    **dict.fromkeys(
+        ("DTypePolicy", "FloatDTypePolicy", "Function", "InputSpec", "Operation", "Quantizer", "RematScope",
+         "StatelessScope", "SymbolicScope", "distillation", "dtype_policies", "export", "legacy", "name_scope",
+         "quantizers", "remat", "src", "tree", "visualization", "wrappers"),
+        "Build the model from keras.layers.",
+    ),
 }
 
-_NAMES = [*_MODULES, *_OWNERS, "__version__"]
+
+
+def version() -> str:
+    """Keras's version."""
+    return __version__
+
+
+_NAMES = [*_MODULES, *_OWNERS, "__version__", "version"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,9 @@ class Activation:
     def __call__(self, x: Any, **arguments: Any) -> Any:
         if arguments:
             return layers.refuse_arguments(f"keras.activations.{self.__name__}", arguments)
-        return layers.Activation(self.__name__)(x)
+        layer = layers.Activation(self.__name__)
+        layer.is_operation = True
+        return layer(x)
 
     def __repr__(self) -> str:
         return f"<keras.activations.{self.__name__}>"

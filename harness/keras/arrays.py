@@ -24,6 +24,7 @@ def dataset(
 
     Raises DataError for streams, missing targets, and arrays that do not fit.
     """
+    refuse_stream(x)
     if y is None:
         raise DataError("there are no targets: y is None.", where="y", hint="Give x and y as arrays.")
     built_for(model, x)

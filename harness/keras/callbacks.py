@@ -15,8 +15,8 @@ _HINTS = {
     "TensorBoard": "The curves are in history.comparison.report(folder).",
     "TerminateOnNaN": "Leave it out: a loss that is not finite ends the training anyway.",
 }
-_KNOWN = (*_HINTS, "BackupAndRestore", "Callback", "CallbackList", "LambdaCallback", "ProgbarLogger", "RemoteMonitor",
-          "SwapEMAWeights")
+_KNOWN = (*_HINTS, "BackupAndRestore", "Callback", "CallbackList", "LambdaCallback", "OrbaxCheckpoint", "ProgbarLogger",
+          "RemoteMonitor", "SwapEMAWeights")
 
 __getattr__, __dir__ = namespace(
     "keras.callbacks", {"EarlyStopping": EarlyStopping, "History": History}, _KNOWN,

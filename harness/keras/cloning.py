@@ -43,5 +43,5 @@ def _clone(item: Any) -> Any:
     if isinstance(item, Model):
         return clone_model(item)
     copy = in_front_of(copy_layer(item.spec))
-    copy.trainable = item.trainable
+    copy.trainable, copy.is_operation = item.trainable, item.is_operation
     return copy

@@ -65,6 +65,13 @@ def compiled_from(
     return compiled
 
 
+class Number(float):
+    """A float that a script may also ask for its `numpy()`, as it asks Keras's variables."""
+
+    def numpy(self) -> float:
+        return float(self)
+
+
 class OptimizerFace:
     """`model.optimizer`: the optimizer's arguments, its iterations, and a learning rate that can be set."""
 
@@ -85,7 +92,15 @@ class OptimizerFace:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.compiled.optimizer, "learning_rate" if name == "lr" else name)
+        if name in ("learning_rate", "lr"):
+            return self._learning_rate()
+        return getattr(self.compiled.optimizer, name)
+
+    def _learning_rate(self) -> Number:
+        """Of the next step, where it follows a schedule."""
+        from harness.plan.schedule import learning_rates
+
+        return Number(learning_rates(self.compiled.optimizer.learning_rate, 1, self.iterations)[0])
 
     def get_config(self) -> dict[str, Any]:
         optimizer = self.compiled.optimizer

@@ -41,10 +41,24 @@ def enable_interactive_logging() -> None:
     STATE.interactive = True
 
 
+def is_interactive_logging_enabled() -> bool:
+    """Whether `fit` shows its progress where its verbose is "auto" and stderr is a terminal."""
+    return STATE.interactive
+
+
+def disable_traceback_filtering() -> None:
+    """Nothing to do: no framework's frames stand in a script's tracebacks."""
+
+
+enable_traceback_filtering = disable_traceback_filtering
+
 _KNOWN = ("dtype_policy", "set_dtype_policy", "set_backend", "set_epsilon", "set_image_data_format",
-          "enable_unsafe_deserialization")
+          "enable_unsafe_deserialization", "disable_flash_attention", "enable_flash_attention",
+          "is_flash_attention_enabled", "is_nnx_enabled", "is_traceback_filtering_enabled", "max_epochs",
+          "max_steps_per_epoch", "set_max_epochs", "set_max_steps_per_epoch")
 _GIVEN = ("floatx", "set_floatx", "epsilon", "image_data_format", "backend", "disable_interactive_logging",
-          "enable_interactive_logging")
+          "enable_interactive_logging", "is_interactive_logging_enabled", "disable_traceback_filtering",
+          "enable_traceback_filtering")
 
 __getattr__, __dir__ = namespace(
     "keras.config", {name: globals()[name] for name in _GIVEN}, _KNOWN,

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import SpecError
 from harness.keras.layers import MADE_BY, InputLayer, Layer, in_front_of
 from harness.spec import notation
 from harness.spec.model import ModelSpec
@@ -27,12 +28,16 @@ class Graph:
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None) -> None:
         self.inputs, self.outputs = flat(inputs), flat(outputs)
-        self.spec: ModelSpec = notation.Model(inputs, outputs, name=name)
+        self.spec: ModelSpec = notation.Model(self.inputs, self.outputs, name=name)
+        # A dict of outputs comes back as one.
+        self.output_keys = sorted(outputs) if isinstance(outputs, Mapping) else None
+        check_keys(inputs, [item.name for item in self.spec.inputs], "input")
+        check_keys(outputs, self.spec.output_names, "output")
         # Calls found again: one pass over the spec's layers, which are the very objects of the calls.
         self.calls = calls_behind(self.outputs, self.inputs)
         makers: dict[int, Layer] = {}
         for call in self.calls:
-            makers.setdefault(id(call.layer), MADE_BY.get(call) or in_front_of(call.layer))
+            makers.setdefault(id(call.layer), MADE_BY.get(call) or operation(call))
         self.layers = {label: makers[id(layer)] for label, layer in self.spec.layers.items()}
         self.labels = {id(layer): label for label, layer in self.layers.items()}
         self._makers = makers
@@ -88,9 +93,31 @@ class Graph:
 
 
 def flat(value: Any) -> list[Tensor]:
-    """The tensors of one, a list or a mapping."""
-    items = list(value.values()) if isinstance(value, Mapping) else value
+    """The tensors of one, a list or a mapping, which Keras sorts by key."""
+    items = [value[key] for key in sorted(value)] if isinstance(value, Mapping) else value
     return list(items) if isinstance(items, (list, tuple)) else [items]
+
+
+def check_keys(given: Any, names: Sequence[str], what: str) -> None:
+    """Raises SpecError where a dict's key is another name than its tensor's layer has."""
+    for key, name in zip(sorted(given), names, strict=True) if isinstance(given, Mapping) else ():
+        if key != name:
+            raise SpecError(f"the {what} {key!r} is made by a layer named {name!r}.", where="keras.Model",
+                            hint=f"Give that layer name={key!r}.")
+
+
+def together(outputs: Sequence[Any], keys: Sequence[str] | None) -> Any:
+    """A model's outputs as Keras gives them: one alone, a list, or a dict where the model was made with one."""
+    if keys is not None:
+        return dict(zip(keys, outputs, strict=True))
+    return outputs[0] if len(outputs) == 1 else list(outputs)
+
+
+def operation(call: Call) -> Layer:
+    """The layer behind `x + y` and its like. Keras has an operation there, which `model.layers` does not list."""
+    layer = MADE_BY[call] = in_front_of(call.layer)
+    layer.is_operation = True
+    return layer
 
 
 def swap(value: Any, swapped: Any) -> Any:

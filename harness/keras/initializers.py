@@ -20,5 +20,6 @@ _ALIASES = {name: INITIALIZERS.find(name) for name in ("OrthogonalInitializer", 
 __getattr__, __dir__ = namespace(
     "keras.initializers",
     {**INITIALIZERS.classes, **_FUNCTIONS, **_ALIASES, "Initializer": Initializer, "get": get},
-    ("STFT", "STFTInitializer", "deserialize", "serialize"), hint=f"Use one of {', '.join(INITIALIZERS.classes)}.",
+    ("STFT", "STFTInitializer", "stft", "deserialize", "serialize"),
+    hint=f"Use one of {', '.join(INITIALIZERS.classes)}.",
 )

@@ -58,7 +58,7 @@ def evaluate(arguments: dict[str, Any], emit: Any) -> dict[str, float]:
     arrays = bind(dataset.train, spec, plan.outputs, plan.dtype, where="evaluate")
     session = _open(arguments, plan, arrays, execution)
     loss, outputs = session.evaluate(arrays, arguments["batch_size"])
-    results = {"loss": float(loss)}
+    results = {"loss": float(loss)} | {f"{name}_loss": part for name, part in session.part_losses.items()}
     metrics = metric_sets(plan, phase)
     for output, predicted in zip(plan.outputs, outputs, strict=True):
         metrics[output.name].update(arrays.y[output.name], predicted)

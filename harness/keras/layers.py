@@ -24,6 +24,8 @@ from harness.spec.notation import Call, Input, Tensor
 if TYPE_CHECKING:
     import numpy as np
 
+    from harness.spec.layers.base import Weight
+
 KerasTensor = Tensor
 # Which layer made a call: the spec that a call holds does not know who stands in front of it.
 MADE_BY: weakref.WeakKeyDictionary[Call, Layer] = weakref.WeakKeyDictionary()
@@ -58,12 +60,18 @@ class Layer:
     """
 
     spec_class: ClassVar[type[LayerSpec]]
+    is_operation = False  # made by an operator or a function: in the graph, but not in `model.layers`
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not hasattr(type(self), "spec_class"):
             raise SpecError("keras.layers.Layer itself does nothing.", hint="Use one of keras.layers.")
         named = {key: behind(item) for key, item in kwargs.items()}
+        # Keras's Embedding takes its table so; as an argument of the spec it would be part of the model's text.
+        table = named.pop("weights", None) if type(self).__name__ == "Embedding" else None
         self._stand_for(type(self).spec_class(*map(behind, args), **named))
+        if table is not None:
+            self.build((None, None))
+            self.set_weights(table if isinstance(table, (list, tuple)) else [table])
 
     def __init_subclass__(cls, *, of_harness: bool = False, **kwargs: Any) -> None:
         if not of_harness:
@@ -77,6 +85,7 @@ class Layer:
         self.spec = spec
         self.values: dict[str, dict[str, np.ndarray]] = {}
         self.trainable = spec.trainable
+        self._declared: tuple[Weight, ...] = ()
         self._label: str | None = spec.name
         self._model: weakref.ref[Any] | None = None
         self._output: weakref.ref[Tensor] | None = None
@@ -90,7 +99,8 @@ class Layer:
         first = outputs[0] if isinstance(outputs, tuple) else outputs
         if first.call is not None:
             MADE_BY[first.call] = self
-            self._output = self._output or weakref.ref(first)
+            if self._output is None or self._output() is None:
+                self._output = weakref.ref(first)
         return outputs
 
     def joins(self, label: str, model: Any) -> None:
@@ -126,6 +136,10 @@ class Layer:
     def weights(self) -> list[Variable]:
         """In Keras's order, of TensorFlow's half. Raises SpecError before a model is built with it."""
         model = self._model() if self._model else None
+        if model is None and self.values:
+            half = next(iter(self.values))
+            return [Variable(weight.role, self.values[half][weight.role], weight.trainable and self.trainable)
+                    for weight in self._declared]
         if model is None:
             raise SpecError(f"the layer {self.name!r} is in no model yet; it has no weights.")
         return [
@@ -149,13 +163,24 @@ class Layer:
         """Sets both halves. Raises SpecError where number or shapes do not fit."""
         import numpy as np
 
-        own = self.weights
+        from harness.keras.weights import halves
+
+        known = {weight.role: weight.shape for weight in self._declared} or \
+            {weight.name: weight.shape for weight in self.weights}
         arrays = [np.asarray(weight) for weight in weights]
-        if [array.shape for array in arrays] != [weight.shape for weight in own]:
-            raise SpecError(f"the weights of {self.name!r} have the shapes {[weight.shape for weight in own]}, "
+        if [array.shape for array in arrays] != list(known.values()):
+            raise SpecError(f"the weights of {self.name!r} have the shapes {list(known.values())}, "
                             f"got {[array.shape for array in arrays]}.", where="set_weights")
-        for half in self.values:
-            self.values[half] = {weight.name: array for weight, array in zip(own, arrays, strict=True)}
+        for half in halves():
+            self.values[half] = dict(zip(known, arrays, strict=True))
+
+    def build(self, input_shape: Any) -> None:
+        """Makes known which weights it has, before it is in a model, so that `set_weights` can give it some.
+
+        input_shape: with the batch dimension first.
+        """
+        shapes = input_shape if input_shape and isinstance(input_shape[0], (list, tuple)) else [input_shape]
+        self._declared = self.spec.weights(*map(tuple, shapes))
 
     def count_params(self) -> int:
         """The number of parameters."""
@@ -164,10 +189,12 @@ class Layer:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "spec":
             raise AttributeError(name)
-        try:
+        if name in type(self.spec).model_fields or hasattr(type(self.spec), name):
             return getattr(self.spec, name)
-        except AttributeError:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
+        for weight in self.weights if self._model and self._model() else ():
+            if weight.name == name:
+                return weight
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

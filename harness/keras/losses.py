@@ -15,15 +15,10 @@ def get(identifier: Any) -> Loss:
 
 
 _FUNCTIONS = {snake_case(name): cls for name, cls in LOSSES.classes.items()}
-_FUNCTIONS |= {name: LOSSES.find(name) for name in ("kl_divergence", "mse", "mae", "MSE", "MAE")}
-_KNOWN = (
-    "BinaryFocalCrossentropy", "CTC", "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy",
-    "CategoricalHinge", "Circle", "CosineSimilarity", "Dice", "Hinge", "LogCosh", "MeanAbsolutePercentageError",
-    "MeanSquaredLogarithmicError", "Poisson", "SquaredHinge", "Tversky", "binary_focal_crossentropy",
-    "categorical_focal_crossentropy", "categorical_hinge", "cosine_similarity", "hinge", "log_cosh",
-    "mean_absolute_percentage_error", "mean_squared_logarithmic_error", "poisson", "squared_hinge", "deserialize",
-    "serialize",
-)
+_FUNCTIONS |= {name: LOSSES.find(name) for name in (
+    "kl_divergence", "mse", "mae", "MSE", "MAE", "mape", "MAPE", "msle", "MSLE",
+)}
+_KNOWN = ("CTC", "Circle", "circle", "ctc", "deserialize", "serialize")
 
 __getattr__, __dir__ = namespace(
     "keras.losses", {**LOSSES.classes, **_FUNCTIONS, "Loss": Loss, "get": get}, _KNOWN,

@@ -13,20 +13,19 @@ def get(identifier: Any) -> Metric:
     return parse_metric(identifier)
 
 
-_CLASSES = {name: cls for name, cls in METRICS.classes.items() if name != "accuracy"}
+_CLASSES = {name: cls for name, cls in METRICS.classes.items() if name not in ("accuracy", "Perplexity")}
 _FUNCTIONS = {
     name: METRICS.find(name) for name in (
         "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
         "sparse_top_k_categorical_accuracy", "mean_squared_error", "mean_absolute_error",
+        "mean_absolute_percentage_error", "mean_squared_logarithmic_error", "hinge", "squared_hinge",
+        "categorical_hinge", "poisson", "kl_divergence", "binary_crossentropy", "categorical_crossentropy",
+        "sparse_categorical_crossentropy", "pearson_correlation", "concordance_correlation",
     )
 }
 _KNOWN = (
-    "BinaryCrossentropy", "BinaryIoU", "CategoricalCrossentropy", "CategoricalHinge", "CosineSimilarity", "FBetaScore",
-    "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence", "LogCoshError", "Mean",
-    "MeanAbsolutePercentageError", "MeanIoU", "MeanSquaredLogarithmicError", "OneHotIoU", "OneHotMeanIoU",
-    "PearsonCorrelation", "Poisson", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity",
-    "SparseCategoricalCrossentropy", "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TrueNegatives",
-    "TruePositives", "deserialize", "serialize",
+    "Mean", "MeanMetricWrapper", "Sum", "binary_focal_crossentropy", "categorical_focal_crossentropy", "deserialize",
+    "huber", "log_cosh", "serialize",
 )
 
 __getattr__, __dir__ = namespace(

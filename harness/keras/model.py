@@ -6,14 +6,15 @@ Training, evaluation and prediction happen in worker processes (halves.py); noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SpecError, did_you_mean
 from harness.keras import checkpoints, weights
 from harness.keras.compiling import Compiled, OptimizerFace, compiled_from
-from harness.keras.graph import Graph, flat
+from harness.keras.graph import Graph, flat, together
 from harness.keras.layers import Layer, Variable
+from harness.keras.refusals import OF_MODELS
 from harness.keras.state import STATE
 from harness.spec.model import ModelSpec
 from harness.spec.notation import Tensor
@@ -51,6 +52,7 @@ class Model:
     def _begin(self, name: str | None) -> None:
         self.seed = STATE.next_seed()
         self.fits = 0
+        self.history: History | None = None  # of the last fit, as in Keras
         self.fitted: str | None = None  # by what it was fitted so far, as a hash
         self.compiled: Compiled | None = None
         self._name = name
@@ -89,7 +91,8 @@ class Model:
     def layers(self) -> list[Any]:
         """In Keras's order, inputs first; a model that was called as a layer is one entry."""
         inputs = {id(layer.tensor): layer for layer in self.graph.input_layers()}
-        return [inputs[id(item)] if isinstance(item, Tensor) else item for item in self.graph.ordered()]
+        return [inputs[id(item)] if isinstance(item, Tensor) else item for item in self.graph.ordered()
+                if not getattr(item, "is_operation", False)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """Raises SpecError for an unknown name or an index beyond the last."""
@@ -164,10 +167,11 @@ class Model:
                 raise SpecError("a call with training=True on arrays is not supported.", where=self.name)
             return self.predict(inputs, verbose=0)
         graph = self._graph_for(tensors)
+        if isinstance(inputs, Mapping):
+            tensors = [inputs[item.name] for item in graph.spec.inputs if item.name in inputs]
         if len(tensors) != len(graph.inputs):
             raise SpecError(f"the model has {len(graph.inputs)} inputs, got {len(tensors)}.", where=self.name)
-        outputs = graph.replay(tensors, self)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return together(graph.replay(tensors, self), graph.output_keys)
 
     def _graph_for(self, tensors: Sequence[Tensor]) -> Graph:
         return self.graph
@@ -208,16 +212,19 @@ class Model:
             validation_batch_size: int | None = None, validation_freq: int = 1) -> History:
         """Trains in both frameworks, identically, and compares them. A second call goes on where the first
         ended, in each framework from its own weights and optimizer state. See harness/keras/fitting.py."""
+        from harness.keras.arrays import refuse_stream
         from harness.keras.fitting import fit
 
+        refuse_stream(x)
         refused = {"initial_epoch": (initial_epoch, 0), "steps_per_epoch": (steps_per_epoch, None),
                    "validation_steps": (validation_steps, None), "validation_freq": (validation_freq, 1)}
         for argument, (given, usual) in refused.items():
             if given != usual:
                 raise SpecError(f"fit({argument}={given!r}) is not supported.", where=self.name,
                                 hint=f"Leave {argument} out; slice the arrays where fewer steps are wanted.")
-        return fit(self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
-                   class_weight, sample_weight)
+        self.history = fit(self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data,
+                           shuffle, class_weight, sample_weight)
+        return self.history
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto",
                  sample_weight: Any = None, steps: Any = None, callbacks: Any = None, return_dict: bool = False,
@@ -233,11 +240,15 @@ class Model:
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: Any = None,
                 callbacks: Any = None, framework: str | None = None) -> Any:
-        """An array (a list of them for several outputs), of TensorFlow's half (or of `framework`'s)."""
+        """An array (a list or dict of them for several outputs), of TensorFlow's half (or of `framework`'s)."""
         from harness.keras.inference import predict
 
-        outputs = predict(self, x, batch_size or 32, framework)
-        return outputs[0] if len(outputs) == 1 else outputs
+        return together(predict(self, x, batch_size or 32, framework), self.graph.output_keys)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_MODELS:
+            raise SpecError(f"model.{name} is not supported under harness.keras.", hint=OF_MODELS[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def predict_on_batch(self, x: Any) -> Any:
         return self.predict(x, verbose=0)

@@ -7,6 +7,17 @@ from typing import Any
 
 from harness.errors import SpecError, did_you_mean
 
+_OWN_CODE = "Code of your own would run in one framework only; use a loss, metric or layer of Keras."
+# What a model has in Keras and not here -> the way out.
+OF_MODELS = {
+    "add_loss": _OWN_CODE, "add_metric": _OWN_CODE, "compute_loss": _OWN_CODE, "train_step": _OWN_CODE,
+    "export": "model.save('name.yaml') and model.save_weights('name.safetensors') hold the model.",
+    "fit_generator": "Use fit with arrays.", "from_config": "Use keras.models.clone_model.",
+    "quantize": "Leave it out.", "reset_states": "No layer here keeps a state from batch to batch.",
+    "to_json": "model.save('name.json') writes the model without its weights.",
+    "to_yaml": "model.save('name.yaml') writes the model without its weights.",
+}
+
 
 class Refused(type):
     """The class of a name that is refused: calling it, deriving from it or reading from it raises SpecError."""

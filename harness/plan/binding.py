@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from harness.errors import DataError, SpecError, did_you_mean
+from harness.plan.masking import may_be_masked
 from harness.plan.plan import Output
-from harness.spec.losses import SparseCategoricalCrossentropy
+from harness.spec.layers.base import Shape
+from harness.spec.losses import CategoricalGeneralizedCrossEntropy, SparseCategoricalCrossentropy
 from harness.spec.model import ModelSpec
+
+OF_LABELS = (SparseCategoricalCrossentropy, CategoricalGeneralizedCrossEntropy)  # the losses on integer labels
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ def bind(
     Raises DataError if the names, shapes or values do not fit.
     """
     x = bind_inputs(split.x, spec, dtype, where=where)
+    spec = _with_known_sizes(spec, x)
     y = {}
     for output, array in _match(split.y, [output.name for output in outputs], "output", where).items():
         owner = next(item for item in outputs if item.name == output)
@@ -45,6 +50,7 @@ def bind(
     lengths = {name: len(array) for name, array in [*x.items(), *y.items()]}
     if len(set(lengths.values())) > 1:
         raise DataError(f"the arrays differ in their number of examples: {lengths}.", where=where)
+    _check_masked_losses(outputs, spec, y, where)
     weights = split.sample_weight
     if class_weight:
         if len(outputs) != 1:
@@ -56,7 +62,54 @@ def bind(
         if weights.shape[:1] != (next(iter(lengths.values())),):
             raise DataError(f"there are {len(weights)} sample weights for {next(iter(lengths.values()))} examples.",
                             where=where)
+        _check_weighted_losses(outputs, spec, y, where)
     return Arrays(x, y, weights)
+
+
+def _with_known_sizes(spec: ModelSpec, x: Mapping[str, np.ndarray]) -> ModelSpec:
+    """The model as it is on this data: sizes that its inputs leave open are the data's."""
+    if not any(None in item.shape[1:] for item in spec.inputs):
+        return spec
+    inputs = tuple(replace(item, shape=(item.shape[0], *x[item.name].shape[1:])) for item in spec.inputs)
+    return replace(spec, inputs=inputs)
+
+
+def _check_weighted_losses(
+    outputs: tuple[Output, ...], spec: ModelSpec, y: Mapping[str, np.ndarray], where: str
+) -> None:
+    """Raises SpecError where an example has several losses: Keras cannot multiply (B, T) losses by (B,) weights."""
+    for output in outputs:
+        losses = _loss_shape(output, spec.tensors[output.node], y[output.name].ndim)
+        if len(losses) > 1 and losses[1:] != (1,):
+            raise SpecError(
+                f"sample and class weights are one number per example, the loss of the output {output.name!r} has the "
+                f"shape {losses}: Keras cannot combine them.", where=where,
+                hint="Leave the weights out, or give the model one prediction per example.")
+
+
+def _check_masked_losses(
+    outputs: tuple[Output, ...], spec: ModelSpec, y: Mapping[str, np.ndarray], where: str
+) -> None:
+    """Raises SpecError where a mask (B, T) would meet losses of another shape."""
+    for output in outputs:
+        shape = spec.tensors[output.node]
+        losses = _loss_shape(output, shape, y[output.name].ndim)
+        if losses and losses != shape[:-1] and may_be_masked(spec, output.node):
+            raise SpecError(
+                f"the output {output.name!r} of shape {shape} carries a mask of shape {shape[:-1]}, which Keras cannot "
+                f"combine with its losses of shape {losses}.", where=where,
+                hint="Give targets of the output's shape, and leave the loss's axis at -1.")
+
+
+def _loss_shape(output: Output, shape: Shape, target_rank: int) -> Shape:
+    """The shape of the losses of a batch, before they are summed up."""
+    if target_rank == len(shape) - 1 and target_rank > 1 and not isinstance(output.loss, OF_LABELS):
+        shape = shape[:-1]  # targets (B, T) for predictions (B, T, 1): Keras squeezes the predictions
+    given = getattr(output.loss, "axis", -1)
+    if given is None:
+        return ()  # one number for the whole batch
+    summed = {axis % len(shape) for axis in (given if isinstance(given, tuple) else (given,))}
+    return tuple(size for axis, size in enumerate(shape) if axis not in summed)
 
 
 def bind_inputs(
@@ -97,7 +150,7 @@ def _match(arrays: Mapping[str, np.ndarray], names: list[str], what: str, where:
 def _target(array: np.ndarray, output: Output, spec: ModelSpec, dtype: str, where: str) -> np.ndarray:
     array = np.asarray(array)
     shape = spec.tensors[output.node]
-    if isinstance(output.loss, SparseCategoricalCrossentropy):
+    if isinstance(output.loss, OF_LABELS):
         if not np.issubdtype(array.dtype, np.integer) and not np.array_equal(array, np.floor(array)):
             raise DataError(f"{type(output.loss).__name__} needs integer labels, the data has {array.dtype} values.",
                             where=where, hint="For one-hot or real targets use another loss.")
@@ -108,7 +161,7 @@ def _target(array: np.ndarray, output: Output, spec: ModelSpec, dtype: str, wher
                 hint="For one-hot targets use CategoricalCrossentropy.",
             )
         classes, labels = shape[-1], array
-        ignored = output.loss.ignore_class
+        ignored = getattr(output.loss, "ignore_class", None)
         if ignored is not None:
             labels = array[array != ignored]
         if classes is not None and labels.size and (labels.min() < 0 or labels.max() >= classes):
@@ -117,6 +170,8 @@ def _target(array: np.ndarray, output: Output, spec: ModelSpec, dtype: str, wher
                 f"has labels from {labels.min()} to {labels.max()}.", where=where,
                 hint="Give the last layer as many units as there are classes.",
             )
+        if isinstance(output.loss, CategoricalGeneralizedCrossEntropy):
+            array = array.reshape(array.shape[: len(shape) - 1])  # Keras would pair every example with every label
         return np.ascontiguousarray(array, dtype=np.int32)
     if array.ndim == len(shape) - 1:
         if shape[-1] != 1:
@@ -135,11 +190,10 @@ def _target(array: np.ndarray, output: Output, spec: ModelSpec, dtype: str, wher
 def _class_weights(labels: np.ndarray, class_weight: Mapping[int, float]) -> np.ndarray:
     """Keras's conversion: one-hot labels by their argmax; a class that is not named weighs 1."""
     classes = labels.argmax(-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(len(labels))
-    classes = classes.astype(np.int64)
-    table = np.ones(max(int(classes.max(initial=0)), max(class_weight, default=0)) + 1)
+    weights = np.ones(len(labels))
     for label, factor in class_weight.items():
-        table[label] = factor
-    return np.asarray(table[classes])
+        weights[np.round(classes) == label] = factor
+    return weights
 
 
 def _feeds_embedding(spec: ModelSpec, name: str) -> bool:

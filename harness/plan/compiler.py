@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from harness.errors import SpecError, did_you_mean
+from harness.plan.masking import check_masks
 from harness.plan.plan import Output, Plan, Tape, Variable
 from harness.plan.randomness import generator, layer_keys
 from harness.plan.schedule import learning_rates
@@ -35,10 +36,15 @@ def compile_phase(
     try:
         assert phase.loss is not None
         assert phase.optimizer is not None
+        check_masks(spec)
+        check_whole_numbers(spec)
         outputs = compile_outputs(spec, phase.loss, phase.loss_weights)
         variables = compile_variables(spec, phase)
         if not any(variable.trainable for variable in variables):
             raise SpecError("every layer is frozen: there is nothing to train.", hint="Unfreeze a layer.")
+        if not reached(spec, outputs, variables):
+            raise SpecError("no loss depends on a trainable weight: there is nothing to train.",
+                            hint="Unfreeze a layer before an output with a loss.")
         tape = compile_tape(spec, phase, index, examples, seed, first_iteration, batches)
     except SpecError as error:
         raise error.at(f"phase {phase.name!r}") from None
@@ -55,10 +61,43 @@ def compile_outputs(spec: ModelSpec, loss: LossSpec, weights: LossWeights | None
     losses, factors = losses_by_output(loss, names), loss_weights_by_output(weights, names)
     if not losses:
         raise SpecError("no output has a loss.")
+    outputs = dict(zip(names, spec.outputs, strict=True))
+    for name, item in losses.items():
+        shape, given = spec.tensors[outputs[name]], getattr(item, "axis", -1)
+        axes = given if isinstance(given, tuple) else () if given is None else (given,)
+        if given == 0 or not all(-len(shape) < axis < len(shape) for axis in axes):
+            raise SpecError(f"{item!r}: the output {name!r} of shape {shape} has no such axis.",
+                            hint="Leave the loss's axis at -1; an output is (batch, ..., features).")
     return tuple(
         Output(name, reference, losses[name], factors[name], recovered_activation(spec, reference, losses[name]))
-        for name, reference in zip(names, spec.outputs, strict=True) if name in losses
+        for name, reference in outputs.items() if name in losses
     )
+
+
+def check_whole_numbers(spec: ModelSpec) -> None:
+    """Raises SpecError where an integer input meets a layer whose kernels in TensorFlow take floating-point only."""
+    whole = {item.name for item in spec.inputs if item.dtype.startswith(("int", "uint"))}
+    for node in spec.nodes:
+        kind = type(spec.layers[node.layer]).__name__
+        if whole & set(node.inputs) and ("Conv" in kind or kind.startswith("AveragePooling")):
+            raise SpecError(f"Keras's {kind} takes no whole numbers, the input has the dtype of an integer.",
+                            where=f"model {spec.name!r}, layer {node.name!r}",
+                            hint="Leave the Input's dtype out, or put a Rescaling first.")
+
+
+def reached(spec: ModelSpec, outputs: tuple[Output, ...], variables: tuple[Variable, ...]) -> bool:
+    """Whether a loss or a penalty depends on a trainable weight."""
+    trained = {variable.layer for variable in variables if variable.trainable}
+    nodes = {node.name: node for node in spec.nodes}
+    waiting, seen = [output.node for output in outputs], set[str]()
+    while waiting:
+        name = waiting.pop().split(":")[0]
+        if name in seen or name not in nodes:
+            continue
+        seen.add(name)
+        waiting += nodes[name].references
+    return any(nodes[name].layer in trained for name in seen) or any(
+        variable.trainable and any(variable.penalty) for variable in variables)
 
 
 def recovered_activation(spec: ModelSpec, reference: str, loss: Loss) -> str | None:

@@ -80,7 +80,19 @@ OPTIMIZERS = {
     "RMSprop, clipvalue": {"RMSprop": {"clipvalue": 0.01}},
     "RMSprop centered, momentum": {"RMSprop": {"centered": True, "momentum": 0.9}},
     "Adagrad": {"Adagrad": {"learning_rate": 0.05}},
+    "Adadelta": {"Adadelta": {"learning_rate": 1.0}},
+    "Adamax, clipnorm": {"Adamax": {"clipnorm": 0.5}},
+    "Nadam": "Nadam",
+    "Ftrl": {"Ftrl": {"learning_rate": 0.05, "l1_regularization_strength": 0.001}},
+    "Lion": {"Lion": {"weight_decay": 0.1}},
+    "Lamb": {"Lamb": {"learning_rate": 0.01}},
+    "Adafactor": {"Adafactor": {"learning_rate": 0.01}},
+    "Muon": {"Muon": {"exclude_layers": ["predictions"]}},
+    "ScheduleFreeAdamW": {"ScheduleFreeAdamW": {"warmup_steps": 10}},
+    "moving average": {"AdamW": {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 20}},
+    "accumulation": {"SGD": {"learning_rate": 0.05, "momentum": 0.9, "gradient_accumulation_steps": 4}},
 }
+AVERAGED = {"Nadam": {"use_ema": True, "ema_momentum": 0.9, "gradient_accumulation_steps": 2}}
 
 RECIPES = {
     **{f"optimizer {name}": on_mlp(optimizer=optimizer) for name, optimizer in OPTIMIZERS.items()},
@@ -93,6 +105,18 @@ RECIPES = {
         {"name": "b", "steps": 25, "epochs": 20, "freeze": ["hidden_1", "norm_1"], "optimizer": "SGD"}]),
     "second phase goes on with Adam": on_mlp(phases=[
         {"name": "a", "steps": 25, "epochs": 20}, {"name": "b", "steps": 25, "epochs": 20}]),
+    "second phase goes on with averages and sums": on_mlp(optimizer=AVERAGED, phases=[
+        {"name": "a", "steps": 25, "epochs": 20}, {"name": "b", "steps": 25, "epochs": 20}]),
+    "moving average through fit": Case(
+        "mlp", MLP, SPARSE | {"optimizer": AVERAGED}, execution={"tier": "idiomatic", "random": "tape"}),
+    "Adafactor on convolutions": Case("cnn", CNN, SPARSE | {"optimizer": {"Adafactor": {"learning_rate": 0.01}}}),
+    "Muon on recurrent biases": Case("gru_classifier", SEQUENCE | {"units": [6, 6]}, SPARSE | {"optimizer": "Muon"}),
+    "loss generalized cross-entropy": on_mlp(loss="categorical_generalized_cross_entropy"),
+    "loss summed": on_mlp(
+        loss={"SparseCategoricalCrossentropy": {"reduction": "sum"}}, optimizer={"SGD": {"learning_rate": 0.01}}),
+    "loss over the sum of weights": Case(
+        "mlp", MLP, {"loss": {"SparseCategoricalCrossentropy": {"reduction": "mean_with_sample_weight"}}},
+        sample_weight=True),
     "head replaced": on_mlp(phases=[
         {"name": "a", "steps": 25, "epochs": 20},
         {"name": "b", "steps": 25, "epochs": 20, "optimizer": "Adam",

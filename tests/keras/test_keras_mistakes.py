@@ -50,7 +50,7 @@ def test_fit(data, arguments: dict[str, object], message: str) -> None:
     ({"metrics": ["acuracy"]}, "unknown metric"),
     ({"weighted_metrics": ["accuracy"]}, "weighted_metrics"),
     ({"run_eagerly": True}, "run_eagerly"),
-    ({"optimizer": keras.optimizers.Lion}, "optimizer"),
+    ({"optimizer": keras.optimizers.LossScaleOptimizer}, "optimizer"),
 ])
 def test_compile(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):

@@ -14,10 +14,7 @@ def get(identifier: Any) -> Optimizer:
     return OPTIMIZERS.parse(identifier)
 
 
-_KNOWN = (
-    "Adadelta", "Adafactor", "Adamax", "Ftrl", "Lamb", "Lion", "LossScaleOptimizer", "Muon", "Nadam", "legacy",
-    "deserialize", "serialize",
-)
+_KNOWN = ("LossScaleOptimizer", "MultiOptimizer", "OptimizerMap", "legacy", "deserialize", "serialize")
 
 __getattr__, __dir__ = namespace(
     "keras.optimizers", {**OPTIMIZERS.classes, "Optimizer": Optimizer, "get": get, "schedules": schedules}, _KNOWN,

@@ -1,0 +1,126 @@
+"""Random models and recipes: both backends end alike, with the same losses, weights, slots, histories and metrics.
+
+The suite plays those of NUMBERS and the special ones. HARNESS_RANDOM_MODELS=500 plays those numbered 0 to 499 instead
+(about four seconds each), HARNESS_RANDOM_MODELS=500-700 those from 500 on.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.spec.layers import LAYERS
+from tests.conformance.random_layers import NOT_DRAWN, OTHERS, UNARY
+from tests.conformance.random_models import NO_CHECKPOINT, case
+from tests.conformance.special_models import SPECIAL
+
+TOLERANCE = 1e-9
+# How much farther than one unit in the last place of the first weights another order of summation may lead.
+ROUNDINGS = 1000
+ROOT = Path(__file__).parents[2]
+# Of the first 60, those that are quickest to build.
+NUMBERS = [
+    4, 7, 9, 10, 11, 13, 14, 15, 16, 17, 18, 19, 20, 23, 24, 25, 27,
+    28, 30, 33, 34, 35, 37, 40, 42, 44, 46, 48, 49, 50, 53, 57, 59,
+]
+
+Arrays = dict[str, np.ndarray]
+
+
+def numbers() -> list[int | str]:
+    asked = os.environ.get("HARNESS_RANDOM_MODELS")
+    if not asked:
+        return [*SPECIAL, *NUMBERS]
+    first, _, last = asked.rpartition("-")
+    return list(range(int(first or 0), int(last)))
+
+
+class Played:
+    """What a process left: how each case ended, and its arrays."""
+
+    def __init__(self, path: Path) -> None:
+        arrays = dict(np.load(path))
+        self.endings: dict[str, str] = json.loads(str(arrays.pop("facts")))["endings"]
+        self.arrays: dict[str, Arrays] = {number: {} for number in self.endings}
+        for name, array in arrays.items():
+            number, _, what = name.partition("|")
+            self.arrays[number][what] = array
+
+
+def play(backend: str, cases: list[int | str], folder: Path, *more: str) -> Played:
+    command = [sys.executable, "-m", "tests.conformance.random_models", backend, json.dumps(cases), str(folder), *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, f"{backend}:\n{done.stderr[-4000:]}"
+    return Played(folder / f"{'_'.join([backend, *more])}.npz")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("random_models")
+
+
+@pytest.fixture(scope="module")
+def played(folder) -> tuple[Played, Played]:
+    """TensorFlow's, then PyTorch's."""
+    return play("tensorflow", numbers(), folder), play("pytorch", numbers(), folder)
+
+
+def distances(expected: Arrays, found: Arrays) -> dict[str, float]:
+    """Of each array the largest distance, relative to its largest value."""
+    assert set(expected) == set(found)
+    far = {}
+    for what, array in expected.items():
+        assert array.shape == found[what].shape, what
+        both = np.isnan(array) & np.isnan(found[what])
+        apart = np.where(both, 0.0, np.abs(array - found[what]))
+        far[what] = float(apart.max(initial=0.0) / max(np.nan_to_num(np.abs(array)).max(initial=0.0), 1e-3))
+    return far
+
+
+def test_every_layer_is_drawn():
+    expected = {*UNARY, *OTHERS}
+    assert expected | set(NOT_DRAWN) == set(LAYERS.classes)
+    drawn = {type(layer).__name__ for number in range(800) for layer in case(number).spec.layers.values()}
+    assert expected <= drawn
+
+
+def test_a_case_follows_from_its_number():
+    first, second = case(7), case(7)
+    assert first.spec.digest == second.spec.digest
+    assert repr((first.recipe, first.execution)) == repr((second.recipe, second.execution))
+    assert all(np.array_equal(first.arrays["x"][name], second.arrays["x"][name]) for name in first.arrays["x"])
+    assert case(8).spec.digest != first.spec.digest
+
+
+@pytest.mark.frameworks
+@pytest.mark.xdist_group("random_models")
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("number", [str(number) for number in numbers()])
+def test_the_same_training(played, folder, number):
+    tensorflow, pytorch = played
+    assert not tensorflow.endings[number].startswith("crash"), tensorflow.endings[number]
+    if tensorflow.endings[number] != "trained":
+        # Refused, or broken off, in the same words.
+        alike = (tensorflow.endings[number], f"SpecError: {NO_CHECKPOINT}")
+        assert pytorch.endings[number] in alike, tensorflow.endings[number]
+        return
+    assert pytorch.endings[number] == "trained"
+    far = {what: distance for what, distance in distances(tensorflow.arrays[number], pytorch.arrays[number]).items()
+           if not distance <= TOLERANCE}
+    if far:
+        # Is it rounding that grew? Then weights moved by one unit in the last place lead as far.
+        moved = play("tensorflow", [int(number) if number.isdecimal() else number], folder, "moved")
+        control = distances(tensorflow.arrays[number], moved.arrays[number])
+        real = {what: distance for what, distance in far.items() if not distance <= ROUNDINGS * control[what]}
+        assert not real, real
+
+
+@pytest.mark.frameworks
+@pytest.mark.xdist_group("random_models")
+def test_most_cases_are_trained(played):
+    endings = list(played[0].endings.values())
+    assert endings.count("trained") >= 0.8 * len(endings)
