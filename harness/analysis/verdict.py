@@ -126,7 +126,8 @@ def _unknown(comparisons: Sequence[Comparison], primary: str) -> list[str]:
     for comparison in comparisons:
         title = comparison.setting.title
         if 0 < len(comparison.seeds) < FEWEST_PAIRS:
-            unknown.append(f"{title}: {len(comparison.seeds)} paired seeds say nothing about the spread.")
+            pairs = "1 paired seed says" if len(comparison.seeds) == 1 else f"{len(comparison.seeds)} paired seeds say"
+            unknown.append(f"{title}: {pairs} nothing about the spread.")
         if not comparison.quality.decided and comparison.quality.outcome != "not comparable":
             unknown.append(f"{title}: whether {comparison.quality.measure} is equal is not settled.")
         unknown += [f"{title}: {caution}." for caution in comparison.cautions]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.exits import OK
+from harness.cli.looking import Seen, look
 from harness.cli.output import Json, emit
 from harness.errors import SpecError
 
@@ -66,48 +67,65 @@ def init(
     as_json: Json = False,
 ) -> int:
     """Write a commented experiment for your model and data."""
-    from harness.models import load_model
-
     if file.suffix not in (".yaml", ".yml"):
         raise SpecError("the file's ending must be .yaml.", where=str(file))
     if file.exists() and not force:
         raise SpecError("the file exists already.", where=str(file), hint="Choose another name, or add --force.")
     if not file.parent.is_dir():
         raise SpecError("there is no such folder.", where=str(file.parent))
-    found = load_model(model)
-    text = experiment_text(file, model, found, source_of(data, target, file.parent))
+    source = source_of(data, target, file.parent)
+    seen = look(source, file.parent)
+    source = {**source, **seen.source} if isinstance(source, dict) else source
+    found, arguments = model_for(model, bool(seen.quantity))
+    text = experiment_text(file, model, arguments, found, source, seen)
     _check(text, file)
     file.write_text(text, encoding="utf-8")
     emit({"path": str(file)}, f"{file}\nNext: harness check {file}, then harness run {file}", as_json)
     return OK
 
 
-def experiment_text(file: Path, name: str, model: ModelSpec, source: Any) -> str:
+def model_for(name: str, quantity: bool) -> tuple[ModelSpec, dict[str, Any]]:
+    """(the model, the arguments that make it one for a quantity where it takes them)."""
+    from harness.models import load_model
+
+    if quantity:
+        arguments = {"num_classes": 1, "output_activation": None}
+        try:
+            return load_model(name, **arguments), arguments
+        except SpecError:
+            pass
+    return load_model(name), {}
+
+
+def experiment_text(
+    file: Path, name: str, arguments: dict[str, Any], model: ModelSpec, source: Any, seen: Seen,
+) -> str:
     """The commented file. The loss follows from the model's last layer and the data."""
     import yaml
 
     def inline(value: Any) -> str:
-        return str(yaml.safe_dump(value, default_flow_style=True, width=1000)).removesuffix("\n").removesuffix("\n...")
+        text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
+        return str(text).removesuffix("\n").removesuffix("\n...")
 
-    loss, metrics = objective(model, source)
-    entry = name
-    if "/" in name or "." in name:
-        entry = _relative(name, file.parent)
+    loss, metrics = objective(model, bool(seen.quantity))
+    entry: Any = _relative(name, file.parent) if "/" in name or "." in name else name
+    entry = {entry: arguments} if arguments else entry
     frozen = next((layer for layer in model.layers if model.layer_weights(layer)), "*")
+    steps = [{"clean": {"missing": seen.missing}}] if seen.missing else []
     prepare = "# prepare: [standardise]" if _ids(model) else (
-        "prepare: [standardise]                             # fitted on the training split only")
+        f"prepare: {inline([*steps, 'standardise'])}".ljust(51) + "# fitted on the training split only")
     return TEMPLATE.format(
         file=file.name, name=inline(file.stem), model=model.name, source=inline(source), prepare=prepare,
         loss=inline(loss), metrics=", ".join(metrics), first_layer=inline(frozen), model_entry=inline(entry),
     )
 
 
-def objective(model: ModelSpec, source: Any) -> tuple[Any, list[str]]:
-    """(loss, metrics) that fit the model's first output: its activation and its units."""
+def objective(model: ModelSpec, quantity: bool) -> tuple[Any, list[str]]:
+    """(loss, metrics) that fit the target and the model's first output: its activation and its units."""
     layer = model.layers[next(node.layer for node in model.nodes if node.name == model.outputs[0].split(":")[0])]
     activation = "softmax" if type(layer).__name__ == "Softmax" else getattr(layer, "activation", None)
     units = model.tensors[model.outputs[0]][-1]
-    if source == "diabetes" or (units == 1 and activation not in ("sigmoid", "softmax")):
+    if quantity or (units == 1 and activation not in ("sigmoid", "softmax")):
         return "mean_squared_error", ["mean_absolute_error"]
     if units == 1:
         return "binary_crossentropy", ["accuracy"]

@@ -75,6 +75,19 @@ def test_no_cells(store):
     assert (store.path / "report" / "cells.csv").read_text().startswith("id,model,data,backend")
 
 
+def test_on_a_narrow_page_every_value_names_its_column(tmp_path):
+    page, _, _ = report(pairs(tmp_path / "store"))
+    css = page.partition("<style>")[2].partition("</style>")[0]
+    assert "content: attr(data-column)" in css
+    for section in ("answers", "throughput", "phases", "environment"):
+        part = page.partition(f'<section id="{section}">')[2].partition("</section>")[0]
+        columns = re.findall(r'<th scope="col">(.*?)</th>', part)
+        named = re.findall(r'<td data-column="(.*?)">', part)
+        assert named
+        assert named == columns[1:] * (len(named) // len(columns[1:]))
+        assert "<td>" not in part
+
+
 def test_one_cell(store):
     add(store, payload())
     page, _, data = report(store)
