@@ -1,0 +1,52 @@
+"""What starting costs: CPU seconds of commands against an interpreter that imports only typer and pydantic.
+
+    python benchmarks/startup.py [--rounds 10]
+
+The commands are interleaved; a ratio is that of the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MAIN = "from harness.cli.main import main; main({!r})"
+PROGRAMS = {
+    "import typer, pydantic": "import typer, pydantic",
+    "harness --help": MAIN.format(["--help"]),
+    "harness check MODEL": MAIN.format(["check", "models/mlp_64_64.yaml"]),
+    "harness check EXPERIMENT": MAIN.format(["check", "experiments/quickstart.yaml"]),
+}
+
+
+def seconds(code: str) -> float:
+    """CPU seconds of a fresh interpreter that runs the code."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10)
+    rounds = parser.parse_args().rounds
+    times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    for _ in range(rounds + 1):  # the first round writes bytecode
+        for name, code in PROGRAMS.items():
+            times[name].append(seconds(code))
+    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+    bare = medians["import typer, pydantic"]
+    for name, value in medians.items():
+        print(f"{name:26} {value:.3f} s  {value / bare:.2f}")
+
+
+if __name__ == "__main__":
+    main()
