@@ -25,6 +25,11 @@ def snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+def spellings(name: str) -> tuple[str, str, str]:
+    """How users write a class's name: "Conv2D", "conv2d" by Keras's rule, all in lower case."""
+    return name, snake_case(name), name.lower()
+
+
 class Configured(BaseModel):
     """Base of everything that is given by a name and arguments.
 
@@ -129,13 +134,21 @@ class Family(Generic[Item]):
         self, what: str, classes: Iterable[type[Item]], aliases: Mapping[str, type[Item]] | None = None
     ) -> None:
         self.what = what
-        self.classes: dict[str, type[Item]] = {cls.canonical_name(): cls for cls in classes}
+        self._classes: dict[str, type[Item]] = {}
         self._by_name: dict[str, type[Item]] = {}
-        for name, cls in self.classes.items():
-            self._by_name[name] = cls
-            self._by_name[snake_case(name)] = cls
-            self._by_name[name.lower()] = cls
+        self.add(classes)
         self._by_name.update(aliases or {})
+
+    @property
+    def classes(self) -> dict[str, type[Item]]:
+        """Every class by its Keras name."""
+        return self._classes
+
+    def add(self, classes: Iterable[type[Item]]) -> None:
+        """Takes in further classes."""
+        for cls in classes:
+            self._classes[cls.canonical_name()] = cls
+            self._by_name.update(dict.fromkeys(spellings(cls.canonical_name()), cls))
 
     def knows(self, name: object) -> bool:
         """Whether `find` would find it."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness import Input, Model, layers
-from harness.spec.layers import FAMILIES
+from harness.spec.layers import families
 from harness.spec.layers.base import Layer
 from harness.spec.model import ModelSpec, NamedWeight
 
@@ -107,7 +107,7 @@ def _fed(value: Any, feeds: list[Any]) -> Any:
 def all_cases() -> dict[str, Case]:
     """Every case by "family/name". (A family without a file of cases fails the test of completeness.)"""
     table: dict[str, Case] = {}
-    for family in FAMILIES:
+    for family in families():
         name = family.__name__.rpartition(".")[2]
         module = f"tests.conformance.cases.{name}"
         for case in importlib.import_module(module).CASES if importlib.util.find_spec(module) else ():

@@ -190,3 +190,10 @@ def test_the_vocabulary_loads_no_framework_and_no_numpy() -> None:
                "print([name for name in ('numpy', 'torch', 'tensorflow', 'keras', 'pandas') if name in sys.modules])")
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_table_of_late_families_is_that_of_their_files():
+    from harness.spec.layers import LATER, families
+
+    own = {family.__name__.rpartition(".")[2]: tuple(cls.__name__ for cls in family.LAYERS) for family in families()}
+    assert {name: own[name] for name in LATER} == LATER

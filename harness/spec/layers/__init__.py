@@ -1,47 +1,78 @@
 """The vocabulary: every layer class under Keras's name (`harness.layers.Dense`).
 
-One file per Keras family, each ending in its own table; this is where the tables meet.
+One file per Keras family, each ending in its own table; this is where the tables meet. The families that most
+models do without are imported when one of their layers is first asked for: making the classes takes a tenth of a
+second, which a command like `harness check` would feel.
 """
 
-from harness.spec.configured import Family
-from harness.spec.layers import (
-    activation,
-    attention,
-    convolutional,
-    core,
-    depthwise,
-    merging,
-    normalization,
-    pooling,
-    preprocessing,
-    recurrent,
-    recurrent_convolutional,
-    regularization,
-    reshaping,
-    transposed,
-    wrapping,
-)
+import importlib
+from types import ModuleType
+
+from harness.errors import SpecError, did_you_mean
+from harness.spec.configured import Family, spellings
+from harness.spec.layers import convolutional, core, merging, normalization, pooling, regularization, reshaping
 from harness.spec.layers.base import Layer
 
-FAMILIES = (
-    activation, attention, convolutional, core, depthwise, merging, normalization, pooling, preprocessing, recurrent,
-    recurrent_convolutional, regularization, reshaping, transposed, wrapping,
-)
+# Family -> its layers, as its own table has them (tests/spec/test_layers.py compares the two).
+LATER = {
+    "activation": ("ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"),
+    "attention": ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention"),
+    "depthwise": ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+    "preprocessing": ("Rescaling", "Normalization", "CategoryEncoding"),
+    "recurrent": ("SimpleRNN", "LSTM", "GRU", "Bidirectional"),
+    "recurrent_convolutional": ("ConvLSTM2D",),
+    "transposed": ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
+    "wrapping": ("TimeDistributed",),
+}
+NOW = (convolutional, core, merging, normalization, pooling, regularization, reshaping)
 
-LAYERS: Family[Layer] = Family("layer", [cls for family in FAMILIES for cls in family.LAYERS])
+
+class Vocabulary(Family[Layer]):
+    """The family of layers, part of it imported on demand."""
+
+    def __init__(self) -> None:
+        super().__init__("layer", [cls for family in NOW for cls in family.LAYERS])
+        self._waiting = {
+            name: family for family, layers in LATER.items() for layer in layers for name in spellings(layer)
+        }
+
+    @property
+    def classes(self) -> dict[str, type[Layer]]:
+        for family in LATER:
+            self._load(family)
+        return self._classes
+
+    def find(self, name: object) -> type[Layer]:
+        if isinstance(name, str) and name in self._waiting:
+            self._load(self._waiting[name])
+        return super().find(name)
+
+    def knows(self, name: object) -> bool:
+        return name in self._waiting or super().knows(name)
+
+    def _load(self, family: str) -> None:
+        classes = _family(family).LAYERS
+        if classes[0].__name__ not in self._classes:
+            self.add(classes)
+
+
+def _family(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def families() -> tuple[ModuleType, ...]:
+    """Every family's module."""
+    return (*NOW, *(_family(name) for name in LATER))
+
+
+LAYERS = Vocabulary()
 
 
 def __getattr__(name: str) -> type[Layer]:
-    if name in LAYERS.classes:
-        return LAYERS.classes[name]
-    raise AttributeError(str(_unknown(name)))
+    if name[:1].isupper() and LAYERS.knows(name):
+        return LAYERS.find(name)
+    raise AttributeError(str(SpecError(f"there is no layer {name!r}.", hint=did_you_mean(name, LAYERS.classes))))
 
 
 def __dir__() -> list[str]:
     return sorted(LAYERS.classes)
-
-
-def _unknown(name: str) -> Exception:
-    from harness.errors import SpecError, did_you_mean
-
-    return SpecError(f"there is no layer {name!r}.", hint=did_you_mean(name, LAYERS.classes))
