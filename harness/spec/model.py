@@ -136,7 +136,7 @@ class ModelSpec:
         layer = self.layers[node.layer]
         try:
             layer.check_call(node.arguments)
-            return layer.compute_output_shape(*(shapes[reference] for reference in node.inputs))
+            return layer.call_shape(tuple(shapes[reference] for reference in node.inputs), node.arguments)
         except SpecError as error:
             raise error.at(f"model {self.name!r}, layer {node.name!r}") from None
 

@@ -118,7 +118,7 @@ def call_layer(layer: Layer, inputs: tuple[Any, ...], arguments: dict[str, Any])
         raise SpecError(f"a layer is called on tensors that come from Input or from another layer, got {wrong!r}.",
                         where=f"{type(layer).__name__} {layer.name!r}" if layer.name else type(layer).__name__)
     try:
-        shapes = layer.compute_output_shape(*(tensor.shape for tensor in tensors))
+        shapes = layer.call_shape(tuple(tensor.shape for tensor in tensors), arguments)
     except SpecError as error:
         raise error.at(f"layer {layer.name!r}" if layer.name else type(layer).__name__) from None
     call = Call(layer, tuple(tensors), arguments)

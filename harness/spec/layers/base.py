@@ -104,6 +104,10 @@ class Layer(Configured):
         """Output shape(s) for the given input shapes. Raises SpecError where they do not fit."""
         return shapes[0]
 
+    def call_shape(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Shape | tuple[Shape, ...]:
+        """Output shape(s) of a call with these further arguments, which may decide on them (operations)."""
+        return self.compute_output_shape(*shapes)
+
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         """The weights, in Keras's order, for the given input shapes."""
         return ()
