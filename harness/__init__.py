@@ -20,6 +20,7 @@ _OWNERS = {
     "build": "harness.runner.native",
     "get_weights": "harness.runner.native",
     "set_weights": "harness.runner.native",
+    "register_layer": "harness.spec.layers.registration",
     "train": "harness.runner.in_process",
     "run": "harness.runner.driver",
     "Record": "harness.records.record",
@@ -44,6 +45,7 @@ __all__ = [
     "keras",
     "layers",
     "load_model",
+    "register_layer",
     "run",
     "set_weights",
     "train",
@@ -72,5 +74,6 @@ if TYPE_CHECKING:
     from harness.runner.in_process import train
     from harness.runner.native import build, get_weights, set_weights
     from harness.spec import layers
+    from harness.spec.layers.registration import register_layer
     from harness.spec.model import ModelSpec
     from harness.spec.notation import Input, Model, Sequential

@@ -10,6 +10,7 @@ from harness.backends.pytorch.layers import BUILDERS
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
+from harness.spec.layers.registration import REGISTERED
 from harness.spec.model import ModelSpec
 
 
@@ -26,7 +27,8 @@ class PyTorch:
 
     def problems(self, plan: Plan) -> list[str]:
         kinds = {type(layer) for layer in plan.spec.layers.values()}
-        return [f"PyTorch has no {kind.__name__} layer." for kind in kinds if kind not in BUILDERS]
+        return [f"PyTorch has no {kind.__name__} layer." for kind in kinds
+                if kind not in BUILDERS and kind not in REGISTERED]
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
         return model.build_network(spec, weights, dtype)

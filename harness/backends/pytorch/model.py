@@ -16,6 +16,7 @@ from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import read_weight, weight_maps, write_weight
 from harness.errors import SpecError
 from harness.spec.layers.core import Embedding
+from harness.spec.layers.registration import registered_builder
 from harness.spec.model import ModelSpec, Reference
 from harness.spec.order import execution_order
 
@@ -181,14 +182,17 @@ def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str
 
 def _build(spec: ModelSpec, name: str) -> nn.Module:
     layer = spec.layers[name]
-    if type(layer) not in BUILDERS:
+    builder = BUILDERS.get(type(layer)) or registered_builder(type(layer), "pytorch")
+    if builder is None:
         raise SpecError(f"the PyTorch backend has no {type(layer).__name__} layer.",
                         where=f"model {spec.name!r}, layer {name!r}")
-    module = BUILDERS[type(layer)](layer, *spec.input_shapes(spec.first_calls[name]))
+    module = builder(layer, *spec.input_shapes(spec.first_calls[name]))
     declared = {weight.role for weight in spec.layer_weights(name)}
     # A class may list the maps of all its possible weights; only those that this layer has are kept.
     module.keras_weights = {role: item for role, item in weight_maps(module).items() if role in declared}  # type: ignore[assignment]
-    assert set(weight_maps(module)) == declared, (name, declared, set(weight_maps(module)))
+    if set(weight_maps(module)) != declared:
+        raise SpecError(f"the PyTorch module of {type(layer).__name__} maps the weights {sorted(weight_maps(module))}, "
+                        f"the spec declares {sorted(declared)}.", where=f"model {spec.name!r}, layer {name!r}")
     return module
 
 

@@ -11,6 +11,7 @@ from harness.backends.tensorflow import model, runtime, session
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
+from harness.spec.layers.registration import REGISTERED
 from harness.spec.model import ModelSpec
 
 
@@ -26,7 +27,7 @@ class TensorFlow:
         return runtime.configure(execution)
 
     def problems(self, plan: Plan) -> list[str]:
-        kinds = {type(layer).__name__ for layer in plan.spec.layers.values()}
+        kinds = {type(layer).__name__ for layer in plan.spec.layers.values() if type(layer) not in REGISTERED}
         return [f"Keras has no {kind} layer." for kind in kinds if not hasattr(keras.layers, kind)]
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:

@@ -11,7 +11,9 @@ from types import ModuleType
 from harness.errors import SpecError, did_you_mean
 from harness.spec.configured import Family, spellings
 from harness.spec.layers import convolutional, core, merging, normalization, pooling, regularization, reshaping
-from harness.spec.layers.base import Layer
+from harness.spec.layers.base import Layer as Layer
+from harness.spec.layers.base import Weight as Weight
+from harness.spec.layers.registration import load_registrations
 
 # Family -> its layers, as its own table has them (tests/spec/test_layers.py compares the two).
 LATER = {
@@ -45,7 +47,13 @@ class Vocabulary(Family[Layer]):
     def find(self, name: object) -> type[Layer]:
         if isinstance(name, str) and name in self._waiting:
             self._load(self._waiting[name])
+        if not super().knows(name):
+            load_registrations()
         return super().find(name)
+
+    def registered(self, name: str) -> type[Layer] | None:
+        """The class of exactly that name, None if there is none."""
+        return self.classes.get(name)
 
     def knows(self, name: object) -> bool:
         return name in self._waiting or super().knows(name)

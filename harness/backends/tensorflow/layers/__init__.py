@@ -19,6 +19,7 @@ import keras
 from harness.backends.tensorflow.layers import attention, pooling, recurrent, regularization, reshaping, wrapping
 from harness.backends.tensorflow.layers.stock import stock
 from harness.spec.layers.base import Layer
+from harness.spec.layers.registration import registered_builder
 
 FAMILIES = (attention, recurrent, regularization)
 
@@ -33,6 +34,10 @@ WRAPPING: dict[Any, Callable[..., keras.layers.Layer]] = {**wrapping.WRAPPING}
 
 def build_layer(layer: Layer, keyed: bool, **common: Any) -> keras.layers.Layer:
     """The Keras layer of a spec layer; common: name, dtype, trainable."""
+    registered = registered_builder(type(layer), "tensorflow")
+    if registered is not None:
+        built: keras.layers.Layer = registered(layer, **common)
+        return built
     if keyed and layer.stochastic:
         return KEYED[type(layer)](layer, **common)
     if keyed and common["dtype"] == "float64" and type(layer) in EXACT:
