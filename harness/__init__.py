@@ -23,6 +23,7 @@ _OWNERS = {
     "register_layer": "harness.spec.layers.registration",
     "train": "harness.runner.in_process",
     "run": "harness.runner.driver",
+    "twin": "harness.runner.twin",
     "Record": "harness.records.record",
     "Results": "harness.report.results",
     "SpecError": "harness.errors",
@@ -49,6 +50,7 @@ __all__ = [
     "run",
     "set_weights",
     "train",
+    "twin",
 ]
 
 
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from harness.runner.driver import run
     from harness.runner.in_process import train
     from harness.runner.native import build, get_weights, set_weights
+    from harness.runner.twin import twin
     from harness.spec import layers
     from harness.spec.layers.registration import register_layer
     from harness.spec.model import ModelSpec

@@ -6,7 +6,7 @@ backend plays the plan; it does not time, schedule, count or log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,6 +42,26 @@ class Played:
     losses: np.ndarray
     outputs: tuple[np.ndarray, ...] | None
     parts: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class TraceRequest:
+    """One pass through a model in inference mode, and one forward and backward in training mode.
+
+    spec: its outputs are the tensors that are looked at; `differentiated` those that the scalar is made of,
+    sum(tensor * cotangent(reference, shape)). keys: int32 [stochastic calls, 2], the random keys of the training
+    pass. keep: (name, array) -> what is kept of it.
+    """
+
+    spec: ModelSpec
+    differentiated: tuple[str, ...]
+    weights: Weights
+    inputs: Mapping[str, np.ndarray]
+    dtype: str
+    stochastic: tuple[str, ...]
+    keys: np.ndarray
+    cotangent: Callable[[str, tuple[int, ...]], np.ndarray]
+    keep: Callable[[str, np.ndarray], np.ndarray]
 
 
 class Session(Protocol):
@@ -110,6 +130,11 @@ class Backend(Protocol):
 
     def set_weights(self, model: Any, weights: Weights) -> None:
         """Loads canonical weights into such a model."""
+
+    def trace(self, request: TraceRequest) -> Weights:
+        """Arrays by name: "inference REFERENCE" and "training REFERENCE" of every output of the spec, "gradient
+        REFERENCE" of the outputs and inputs that have one, "weight gradient NAME", "weight after NAME" of the
+        weights that no optimizer touches."""
 
     def open(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> Session:
         """A session that stands before the plan's first step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.backends.contract import Session, State, Weights
+from harness.backends.contract import Session, State, TraceRequest, Weights
 from harness.backends.pytorch import model, runtime, session
 from harness.backends.pytorch.layers import BUILDERS
 from harness.plan.binding import Arrays
@@ -38,6 +38,11 @@ class PyTorch:
 
     def set_weights(self, built: Any, weights: Weights) -> None:
         built.set_weights(weights)
+
+    def trace(self, request: TraceRequest) -> Weights:
+        from harness.backends.pytorch.trace import trace
+
+        return trace(request)
 
     def open(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> Session:
         if execution.tier == "idiomatic":

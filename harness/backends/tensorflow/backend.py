@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from harness.backends.contract import Session, State, Weights
+from harness.backends.contract import Session, State, TraceRequest, Weights
 from harness.backends.tensorflow import model, runtime, session
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
@@ -38,6 +38,11 @@ class TensorFlow:
 
     def set_weights(self, built: Any, weights: Weights) -> None:
         model.set_weights(built, weights)
+
+    def trace(self, request: TraceRequest) -> Weights:
+        from harness.backends.tensorflow.trace import trace
+
+        return trace(request)
 
     def open(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> Session:
         if execution.tier == "idiomatic":
