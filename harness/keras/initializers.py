@@ -15,11 +15,11 @@ def get(identifier: Any) -> Initializer | None:
 
 
 _FUNCTIONS = {snake_case(name): cls for name, cls in INITIALIZERS.classes.items()}
-_ALIASES = {name: INITIALIZERS.find(name) for name in ("OrthogonalInitializer", "IdentityInitializer")}
+_ALIASES = {f"{name}Initializer": INITIALIZERS.classes[name] for name in ("Orthogonal", "Identity", "STFT")}
 
 __getattr__, __dir__ = namespace(
     "keras.initializers",
     {**INITIALIZERS.classes, **_FUNCTIONS, **_ALIASES, "Initializer": Initializer, "get": get},
-    ("STFT", "STFTInitializer", "stft", "deserialize", "serialize"),
+    ("deserialize", "serialize"),
     hint=f"Use one of {', '.join(INITIALIZERS.classes)}.",
 )

@@ -1,4 +1,4 @@
-"""keras.regularizers: the weight regularizers as data."""
+"""keras.regularizers: the regularizers of weights and of activity as data."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ def get(identifier: Any) -> Regularizer | None:
     return None if identifier is None else REGULARIZERS.parse(identifier)
 
 
-_FUNCTIONS = {"l1": REGULARIZERS.classes["L1"], "l2": REGULARIZERS.classes["L2"], "l1_l2": l1_l2}
+_FUNCTIONS = {"l1": REGULARIZERS.classes["L1"], "l2": REGULARIZERS.classes["L2"], "l1_l2": l1_l2,
+              "orthogonal_regularizer": REGULARIZERS.classes["OrthogonalRegularizer"]}
 
 __getattr__, __dir__ = namespace(
     "keras.regularizers", {**REGULARIZERS.classes, **_FUNCTIONS, "Regularizer": Regularizer, "get": get},
-    ("OrthogonalRegularizer", "orthogonal_regularizer", "deserialize", "serialize"), hint="Use L1, L2 or L1L2.",
+    ("deserialize", "serialize"), hint=f"Use one of {', '.join(REGULARIZERS.classes)}.",
 )

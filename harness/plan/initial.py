@@ -51,23 +51,27 @@ def values(
             return rng.uniform(low, high, shape)
         case spec.VarianceScaling():
             chosen = initializer.scale, initializer.mode, initializer.distribution
-            return variance_scaling(*chosen, shape, rng, fans)
+            return variance_scaling(*chosen, shape, rng, own_fans(initializer, shape) or fans)
         case spec.Orthogonal(gain=gain):
             return gain * orthogonal(rng, shape)
         case spec.Identity(gain=gain):
             if len(shape) != 2:
                 raise SpecError(f"the Identity initializer makes matrices, not weights of shape {shape}.")
             return gain * np.eye(*shape)
+        case spec.STFT():
+            return fourier_kernel(initializer, shape)
+        case spec.SquareRoot(of=others):
+            return np.asarray(np.sqrt(values(others, shape, rng, fans)))
         case spec.ForgetGateBias(units=units, others=others):
             blocks = (values(others, (units,), rng), np.ones(units), values(others, (2 * units,), rng))
             return np.concatenate(blocks)
-    if type(initializer) in _SCALED:
+    if isinstance(initializer, spec.Scaled):
         scale, mode, distribution = _SCALED[type(initializer)]
-        return variance_scaling(scale, mode, distribution, shape, rng, fans)
+        return variance_scaling(scale, mode, distribution, shape, rng, own_fans(initializer, shape) or fans)
     raise SpecError(f"the initializer {initializer!r} has no drawing rule.")
 
 
-_SCALED: dict[type[spec.Initializer], tuple[float, str, str]] = {
+_SCALED: dict[type[spec.Scaled], tuple[float, str, str]] = {
     spec.GlorotUniform: (1.0, "fan_avg", "uniform"),
     spec.GlorotNormal: (1.0, "fan_avg", "truncated_normal"),
     spec.HeUniform: (2.0, "fan_in", "uniform"),
@@ -91,6 +95,17 @@ def variance_scaling(
     if distribution == "untruncated_normal":
         return rng.normal(0.0, math.sqrt(scale), shape)
     return math.sqrt(scale) / TRUNCATED_STDDEV * truncated_normal(rng, shape)
+
+
+def own_fans(initializer: spec.VarianceScaling | spec.Scaled, shape: tuple[int, ...]) -> tuple[float, float] | None:
+    """(fan_in, fan_out) by the axes that the initializer names, None if it names none."""
+    inputs, outputs = initializer.input_axes, initializer.output_axes
+    if inputs is None or outputs is None:
+        return None
+    rank = len(shape)
+    if not all(-rank <= axis < rank for axis in (*inputs, *outputs)):
+        raise SpecError(f"{initializer!r}: a weight of shape {shape} does not have these axes.")
+    return float(math.prod(shape[axis] for axis in inputs)), float(math.prod(shape[axis] for axis in outputs))
 
 
 def fans_of_shape(shape: tuple[int, ...]) -> tuple[float, float]:
@@ -119,3 +134,32 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))
     return np.asarray(q if rows >= columns else q.T).reshape(shape)
+
+
+def fourier_kernel(initializer: spec.STFT, shape: tuple[int, ...]) -> np.ndarray:
+    """cos or sin of -2 pi time * frequency / length, times the window (constant_initializers.py: STFT)."""
+    if len(shape) != 3 or shape[1] != 1:
+        raise SpecError(f"the STFT initializer makes kernels of shape (frame length, 1, frequencies), not {shape}.")
+    length, _, frequencies = shape
+    angles = -2.0 * np.pi * np.arange(length)[:, None, None] * np.arange(frequencies) / ((frequencies - 1) * 2)
+    kernel = np.cos(angles) if initializer.side == "real" else np.sin(angles)
+    if initializer.window is None:
+        return np.asarray(kernel)
+    window = window_values(initializer, length)
+    norm = {"density": math.sqrt(np.square(window).sum()), "spectrum": np.abs(window).sum(), None: 1.0}
+    return np.asarray(kernel * window[:, None, None] / norm[initializer.scaling])
+
+
+def window_values(initializer: spec.STFT, length: int) -> np.ndarray:
+    """float64 [length]. Raises SpecError for an unknown window or one of another length."""
+    window = initializer.window
+    if isinstance(window, str):
+        from scipy.signal import get_window
+
+        try:
+            return np.asarray(get_window(window, length, initializer.periodic))
+        except ValueError as error:
+            raise SpecError(f"the STFT initializer: {error}", hint="Name a window of scipy.signal.windows.") from None
+    if len(window or ()) != length:
+        raise SpecError(f"the STFT initializer's window has {len(window or ())} values, the kernel {length} places.")
+    return np.asarray(window, np.float64)

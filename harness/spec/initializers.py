@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -9,11 +10,19 @@ from pydantic import BeforeValidator, Field
 from harness.errors import SpecError
 from harness.spec.configured import Configured, Family
 
-Seed = int | None
+
+def _seed(value: Any) -> Any:
+    """Keras's SeedGenerator, as its configuration, stands for the seed it was given."""
+    return value.get("config", {}).get("seed") if isinstance(value, Mapping) else value
+
+
+Seed = Annotated[int | None, BeforeValidator(_seed)]
+# Which axes of the weight are inputs (or outputs); None: Keras's rule for kernels.
+Axes = tuple[int, ...] | None
 
 
 def _one_number(value: Any) -> Any:
-    if getattr(value, "ndim", 0) or isinstance(value, (list, tuple)):
+    if getattr(value, "ndim", 0) or isinstance(value, (list, tuple, Mapping)):
         raise SpecError("a whole array is not supported; a spec holds no weights.",
                         hint="Give the array with layer.set_weights([array]), or model.set_weights.")
     return value
@@ -61,49 +70,54 @@ class RandomUniform(Initializer):
     seed: Seed = None
 
 
+def _distribution(value: Any) -> Any:
+    """Keras takes any case, and "normal" for the truncated one."""
+    value = value.lower() if isinstance(value, str) else value
+    return "truncated_normal" if value == "normal" else value
+
+
 class VarianceScaling(Initializer):
     """Scaled by the number of inputs or outputs (keras/src/initializers/random_initializers.py)."""
 
     scale: float = Field(default=1.0, gt=0)
     mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
-    distribution: Literal["truncated_normal", "untruncated_normal", "uniform"] = "truncated_normal"
+    distribution: Annotated[Literal["truncated_normal", "untruncated_normal", "uniform"],
+                            BeforeValidator(_distribution)] = "truncated_normal"
     seed: Seed = None
+    input_axes: Axes = None
+    output_axes: Axes = None
 
 
-class GlorotUniform(Initializer):
+class Scaled(Initializer):
+    """Base of the variance scalings that have names of their own."""
+
+    seed: Seed = None
+    input_axes: Axes = None
+    output_axes: Axes = None
+
+
+class GlorotUniform(Scaled):
     """VarianceScaling(1, fan_avg, uniform): Glorot and Bengio 2010."""
 
-    seed: Seed = None
 
-
-class GlorotNormal(Initializer):
+class GlorotNormal(Scaled):
     """VarianceScaling(1, fan_avg, truncated_normal): Glorot and Bengio 2010."""
 
-    seed: Seed = None
 
-
-class HeUniform(Initializer):
+class HeUniform(Scaled):
     """VarianceScaling(2, fan_in, uniform): He et al. 2015."""
 
-    seed: Seed = None
 
-
-class HeNormal(Initializer):
+class HeNormal(Scaled):
     """VarianceScaling(2, fan_in, truncated_normal): He et al. 2015."""
 
-    seed: Seed = None
 
-
-class LecunUniform(Initializer):
+class LecunUniform(Scaled):
     """VarianceScaling(1, fan_in, uniform): LeCun et al. 1998."""
 
-    seed: Seed = None
 
-
-class LecunNormal(Initializer):
+class LecunNormal(Scaled):
     """VarianceScaling(1, fan_in, truncated_normal): LeCun et al. 1998."""
-
-    seed: Seed = None
 
 
 class Orthogonal(Initializer):
@@ -119,15 +133,29 @@ class Identity(Initializer):
     gain: float = 1.0
 
 
+class STFT(Initializer):
+    """The real ("real") or imaginary ("imag") part of a short-time Fourier transform as a kernel of shape
+    (frame length, 1, frequencies); keras/src/initializers/constant_initializers.py.
+
+    window: a name that scipy.signal.get_window knows, the values themselves, or None. scaling: by the window's L2 norm
+    ("density"), by its sum ("spectrum"), or None. periodic: the window is periodic, else symmetric.
+    """
+
+    side: Literal["real", "imag"] = "real"
+    window: str | tuple[float, ...] | None = "hann"
+    scaling: Literal["density", "spectrum"] | None = "density"
+    periodic: bool = False
+
+
 INITIALIZERS: Family[Initializer] = Family(
     "initializer",
     (
         Zeros, Ones, Constant, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling, GlorotUniform,
-        GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal, Identity,
+        GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal, Identity, STFT,
     ),
-    aliases={"normal": RandomNormal, "uniform": RandomUniform, "random_normal": RandomNormal,
-             "random_uniform": RandomUniform, "truncated_normal": TruncatedNormal, "OrthogonalInitializer": Orthogonal,
-             "IdentityInitializer": Identity},
+    # keras/src/initializers/__init__.py: ALL_OBJECTS_DICT.
+    aliases={"normal": RandomNormal, "uniform": RandomUniform, "one": Ones, "zero": Zeros,
+             "OrthogonalInitializer": Orthogonal, "IdentityInitializer": Identity, "STFTInitializer": STFT},
 )
 
 
@@ -146,6 +174,16 @@ class ForgetGateBias(Initializer):
 
     units: int = Field(gt=0)
     others: InitializerArgument
+
+
+class SquareRoot(Initializer):
+    """The square roots of another initializer's values.
+
+    What keras/src/layers/normalization/batch_normalization.py makes of moving_variance_initializer for the moving
+    standard deviations of renorm=True; it has no name of its own in Keras.
+    """
+
+    of: InitializerArgument
 
 
 def initializer_argument(default: str) -> Any:

@@ -1,11 +1,11 @@
 """Keras's weight regularizers as data (keras/src/regularizers/regularizers.py).
 
-The penalty is added to the loss once per step: l1 * sum(|w|) + l2 * sum(w^2), without a factor 1/2.
+A weight's penalty is added to the loss once per step: l1 * sum(|w|) + l2 * sum(w^2), without a factor 1/2.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -18,6 +18,9 @@ class Regularizer(Configured):
 
     def factors(self) -> tuple[float, float]:
         raise SpecError(f"{type(self).__name__} is not a sum of an L1 and an L2 term.")
+
+    def check(self, shape: tuple[int | None, ...]) -> None:
+        """Raises SpecError where a tensor of that shape cannot be regularized."""
 
 
 class L1(Regularizer):
@@ -48,13 +51,30 @@ class L1L2(Regularizer):
         return self.l1, self.l2
 
 
+class OrthogonalRegularizer(Regularizer):
+    """factor times the mean of |cosine| over the pairs of different rows (or columns) of a matrix.
+
+    Keras's own class fails on float64 tensors; there the factor is cast to the tensor's type, as in its L1 and L2.
+    """
+
+    factor: float = Field(default=0.01, ge=0)
+    mode: Literal["rows", "columns"] = "rows"
+
+    def check(self, shape: tuple[int | None, ...]) -> None:
+        if len(shape) != 2:
+            raise SpecError(f"OrthogonalRegularizer takes matrices, got a tensor of shape {shape}.")
+        if shape[0 if self.mode == "rows" else 1] == 1:
+            raise SpecError(f"OrthogonalRegularizer: a matrix of shape {shape} has no two {self.mode}: Keras would "
+                            "divide by zero.", hint="Leave the regularizer out.")
+
+
 def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
     """Keras's function of the same name."""
     return L1L2(l1=l1, l2=l2)
 
 
 REGULARIZERS: Family[Regularizer] = Family(
-    "regularizer", (L1, L2, L1L2), aliases={"l1": L1, "l2": L2, "l1_l2": L1L2}
+    "regularizer", (L1, L2, L1L2, OrthogonalRegularizer), aliases={"l1_l2": L1L2}
 )
 
 

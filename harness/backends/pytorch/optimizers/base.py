@@ -1,8 +1,8 @@
 """What all optimizers of the PyTorch backend have in common: everything around the update itself.
 
-A step is Keras's: accumulate, clip, decoupled weight decay, update, moving average, iterations + 1 (semantics.md
-9, where each lowering stands with its measured error). Clipping by norm counts a Keras variable as one, though
-it may be several tensors here. The gradients in `parameter.grad` are overwritten by a step.
+A step is Keras's: unscale, accumulate, clip, weight decay, update, moving average, constraints, iterations + 1
+(semantics.md 9, where each lowering stands with its measured error). Clipping by norm counts a Keras variable as one,
+though it may be several tensors here. The gradients in `parameter.grad` are overwritten by a step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.backends.pytorch.optimizers.projections import constraints
+from harness.spec.constraints import Constraint
+
 Slots = dict[str, dict[str, np.ndarray]]
 
 
@@ -24,7 +27,7 @@ class OptimizedVariable:
     """One trainable Keras variable and the parameters that hold it.
 
     multiplier: factor of the learning rate. decay: whether weight decay acts on it. to_keras: the parameters'
-    values -> the array in Keras's layout; to_torch: the inverse.
+    values -> the array in Keras's layout; to_torch: the inverse. constraint: what an update is followed by.
     """
 
     name: str
@@ -33,6 +36,7 @@ class OptimizedVariable:
     decay: bool
     to_keras: Callable[[tuple[np.ndarray, ...]], np.ndarray]
     to_torch: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    constraint: Constraint | None = None
 
 
 class Optimizer:
@@ -63,6 +67,7 @@ class Optimizer:
         self._averages = [torch.zeros_like(item) for item in self.parameters] if optimizer.use_ema else []
         self._accumulates = optimizer.gradient_accumulation_steps
         self._sums = [torch.zeros_like(item) for item in self.parameters] if self._accumulates else []
+        self._constraints = constraints(self.variables)
         self._prepare()
 
     @property
@@ -87,18 +92,27 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """One update from the gradients in the parameters' `.grad`."""
+        """One update from the gradients in the parameters' `.grad`: those of the loss times loss_scale_factor."""
         found = {index: parameter.grad for index, parameter in enumerate(self.parameters)}
         gradients = [gradient for gradient in found.values() if gradient is not None]
         present = [index for index, gradient in found.items() if gradient is not None]
         if present:
+            if self.spec.loss_scale_factor is not None:
+                torch._foreach_div_(gradients, self.spec.loss_scale_factor)
             if not self._accumulates or self._accumulate(present, gradients):
                 self._clip(present, gradients)
                 self._decay(present, learning_rate)
                 self._update(present, gradients, learning_rate)
             if self._averages:
                 self._average()
+            if self._constraints:
+                self._constrain(present)
         self.iterations += 1
+
+    def scaled(self, loss: Tensor) -> Tensor:
+        """What the gradients are those of."""
+        factor = self.spec.loss_scale_factor
+        return loss if factor is None else loss * factor
 
     def _accumulate(self, present: list[int], gradients: list[Tensor]) -> bool:
         """Adds the gradients to the sums. Where an update is due they become the mean, and the sums 0."""
@@ -119,6 +133,13 @@ class Optimizer:
         torch._foreach_add_(self._averages, self.parameters, alpha=1 - momentum)
         if self.spec.ema_overwrite_frequency and (updates + 1) % self.spec.ema_overwrite_frequency == 0:
             torch._foreach_copy_(self.parameters, self._averages)
+
+    def _constrain(self, present: list[int]) -> None:
+        """After every batch, whether it made an update or only added to the sums (base_optimizer.py: apply)."""
+        seen = {self._owners[index] for index in present}
+        for index, constrain in self._constraints.items():
+            if index in seen:
+                constrain()
 
     @torch.no_grad()
     def finish(self) -> None:

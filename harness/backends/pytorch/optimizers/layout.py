@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from harness.backends.pytorch.optimizers.base import OptimizedVariable
+if TYPE_CHECKING:
+    from harness.backends.pytorch.optimizers.base import OptimizedVariable
 
 
 class Layout:

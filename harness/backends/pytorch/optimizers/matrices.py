@@ -61,7 +61,7 @@ class ByVariable(Optimizer):
         for variable, state in zip(self.variables, self.states, strict=True):
             for slot, tensor in state.items():
                 if variable.name in slots.get(slot, {}):
-                    tensor.copy_(torch.from_numpy(np.ascontiguousarray(slots[slot][variable.name])))
+                    tensor.copy_(torch.from_numpy(np.array(slots[slot][variable.name], order="C")))
 
 
 class Adafactor(ByVariable):
