@@ -1,55 +1,134 @@
-"""Python's operators on symbolic tensors, as the layers that mean the same: `x + y` is Add()([x, y]).
+"""Python's operators on symbolic tensors: the operations that Keras makes of them (backend/common/keras_tensor.py).
 
-Only where Keras gives the same numbers. Its operators broadcast as NumPy does, where its merging layers expand
-at axis 1, and they lose the mask, where layers keep it (keras/src/ops/numpy.py): both cases are refused.
+`x + y` is `ops.add(x, y)`: it broadcasts as NumPy does and loses the mask, where `layers.Add()` keeps it.
 """
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any
-
-from harness.errors import SpecError
 
 if TYPE_CHECKING:
     from harness.spec.notation import Tensor
 
-SYMBOLS = {"Add": "+", "Subtract": "-", "Multiply": "*"}
+
+def operate(function: str, *operands: Any, **settings: Any) -> Any:
+    """The operation "ops.<function>" of tensors and constants, in the order of its operands."""
+    from harness.spec.operations import declared
+    from harness.spec.operations.calling import call_operation
+
+    found = declared(f"ops.{function}")
+    names = [item.name for item in found.operands]
+    return call_operation(found.operation(**settings), (), dict(zip(names, operands, strict=False)))
 
 
-def merged(layer: str, first: Tensor, second: Tensor) -> Any:
-    """Add, Subtract or Multiply of two tensors. Raises SpecError where Keras's operator means something else."""
-    from harness.spec.layers import LAYERS
+class Operators:
+    """The operators of a tensor, each the operation of Keras. `==` compares identities, as in Keras."""
 
-    symbol = SYMBOLS[layer]
-    if len(first.shape) != len(second.shape):
-        raise SpecError(f"{symbol} is for tensors of the same rank, got {first.shape} and {second.shape}.",
-                        where=f"tensor {symbol} tensor", hint="Bring them to one rank with a Reshape.")
-    if carries_mask(first) or carries_mask(second):
-        raise SpecError(f"{symbol} loses the mask of its tensors in Keras.", where=f"tensor {symbol} tensor",
-                        hint=f"Write layers.{layer}()([a, b]), which keeps it.")
-    return LAYERS.classes[layer]()([first, second])
+    # NumPy then leaves `array + tensor` to the tensor.
+    __array_ufunc__ = None
 
+    def __add__(self, other: Any) -> Any:
+        return operate("add", self, other)
 
-def scaled(tensor: Tensor, scale: Any, offset: Any, symbol: str) -> Any:
-    """tensor * scale + offset, by a Rescaling. Raises SpecError for anything but numbers and float tensors."""
-    from harness.spec.layers import LAYERS
+    def __radd__(self, other: Any) -> Any:
+        return operate("add", other, self)
 
-    if not all(isinstance(value, Real) for value in (scale, offset)):
-        raise SpecError(f"a tensor takes {symbol} with a tensor or a number.", where=f"tensor {symbol}",
-                        hint="Use the layers: Add, Multiply, Dense, Concatenate.")
-    if not tensor.dtype.startswith("float"):
-        raise SpecError(f"{symbol} on a tensor of {tensor.dtype} is not supported.", where=f"tensor {symbol}",
-                        hint="Do it in NumPy, before fit.")
-    if carries_mask(tensor):
-        raise SpecError(f"{symbol} loses the mask of its tensor in Keras.", where=f"tensor {symbol} number",
-                        hint="Write layers.Rescaling(scale, offset), which keeps it.")
-    return LAYERS.classes["Rescaling"](scale=float(scale), offset=float(offset))(tensor)
+    def __sub__(self, other: Any) -> Any:
+        return operate("subtract", self, other)
 
+    def __rsub__(self, other: Any) -> Any:
+        return operate("subtract", other, self)
 
-def unsupported(what: str, hint: str) -> Any:
-    """Raises SpecError: an operator that no layer stands for."""
-    raise SpecError(f"{what} of a symbolic tensor is not supported: only layers are.", where="tensor", hint=hint)
+    def __mul__(self, other: Any) -> Any:
+        return operate("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return operate("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return operate("true_divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return operate("true_divide", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return operate("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return operate("floor_divide", other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return operate("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return operate("mod", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return operate("power", self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return operate("power", other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return operate("matmul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return operate("matmul", other, self)
+
+    def __neg__(self) -> Any:
+        return operate("negative", self)
+
+    def __abs__(self) -> Any:
+        return operate("absolute", self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return operate("round", self, decimals=digits or 0)
+
+    def __lt__(self, other: Any) -> Any:
+        return operate("less", self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return operate("less_equal", self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return operate("greater", self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return operate("greater_equal", self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return operate("not_equal", self, other)
+
+    def __and__(self, other: Any) -> Any:
+        return operate("logical_and", self, other)
+
+    def __rand__(self, other: Any) -> Any:
+        return operate("logical_and", other, self)
+
+    def __or__(self, other: Any) -> Any:
+        return operate("logical_or", self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return operate("logical_or", other, self)
+
+    def __xor__(self, other: Any) -> Any:
+        return operate("logical_xor", self, other)
+
+    def __rxor__(self, other: Any) -> Any:
+        return operate("logical_xor", other, self)
+
+    def __invert__(self) -> Any:
+        return operate("logical_not", self)
+
+    def __getitem__(self, key: Any) -> Any:
+        return operate("get_item", self, key)
+
+    # Without it Python would iterate by __getitem__, for ever.
+    def __iter__(self) -> Any:
+        raise TypeError("a symbolic tensor cannot be iterated over; use ops.unstack or ops.split.")
+
+    def __bool__(self) -> bool:
+        raise TypeError("a symbolic tensor is neither true nor false while the model is made; use ops.where.")
 
 
 def carries_mask(tensor: Tensor) -> bool:
@@ -63,13 +142,15 @@ def carries_mask(tensor: Tensor) -> bool:
         layer = call.layer
         if type(layer).__name__ == "Masking" or getattr(layer, "mask_zero", False):
             return True
+        if layer.mask_rule == "drop":
+            continue
         # What has no time axis left has no mask: the last output of an LSTM.
         rank = min(len(shape) for shape in _shapes(layer, call))
-        if layer.mask_rule != "drop" and rank > 2:
+        if rank > 2:
             waiting.extend(call.inputs)
     return False
 
 
 def _shapes(layer: Any, call: Any) -> list[tuple[int | None, ...]]:
-    found = layer.compute_output_shape(*(tensor.shape for tensor in call.inputs))
+    found = layer.call_shape(tuple(tensor.shape for tensor in call.inputs), call.arguments)
     return list(found) if found and isinstance(found[0], tuple) else [found]
