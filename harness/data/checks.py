@@ -10,8 +10,11 @@ from harness.errors import DataError
 _ROWS = 8192  # examples looked at together, so that no mask as large as the data is made
 
 
-def check_arrays(part: str, arrays: Arrays) -> None:
-    """Raises DataError if a split is empty, is not made of numbers, or has arrays of different lengths."""
+def check_arrays(part: str, arrays: Arrays, text: bool = False) -> None:
+    """Raises DataError if a split is empty, is not made of numbers, or has arrays of different lengths.
+
+    text: inputs may be text, which a preparation step or the model's first layer reads.
+    """
     named = arrays.named()
     for name, array in named:
         if array.ndim == 0:
@@ -26,7 +29,7 @@ def check_arrays(part: str, arrays: Arrays) -> None:
         )
     for name, array in named:
         # Targets may be text: harness/data/labels.py turns it into labels.
-        if array.dtype.kind not in "iufb" and not name.startswith("y/"):
+        if array.dtype.kind not in ("iufbU" if text else "iufb") and not name.startswith("y/"):
             raise DataError(
                 f"{name} holds {array.dtype}, expected numbers.",
                 where=f"data: {part}",

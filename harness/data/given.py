@@ -42,7 +42,7 @@ def from_arrays(
             parts[part] = _pair(part, given, input_names, target_names)
     for part, arrays in parts.items():
         if arrays is not None:
-            check_arrays(part, arrays)
+            check_arrays(part, arrays, text=True)  # harness/data/text_prefix.py: on_host asks who reads it
             check_weights(part, arrays)
             check_finite(part, arrays)
     if not 0 <= validation_split < 1:
@@ -78,13 +78,13 @@ def _part(x: Any, y: Any, weight: Any, inputs: Sequence[str], targets: Sequence[
     weights = None if weight is None else _array(weight, "sample_weight")
     if weights is not None and weights.shape[1:] == (1,):
         weights = weights.reshape(len(weights))
-    return Arrays(_arrays(x, "x", inputs), {} if y is None else _arrays(y, "y", targets), weights)
+    return Arrays(_arrays(x, "x", inputs, text=True), {} if y is None else _arrays(y, "y", targets), weights)
 
 
-def _arrays(value: Any, default: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+def _arrays(value: Any, default: str, names: Sequence[str], text: bool = False) -> dict[str, np.ndarray]:
     """One array, a mapping, or a list of several arrays, by name."""
     if isinstance(value, Mapping):
-        return {str(key): _array(item, str(key)) for key, item in value.items()}
+        return {str(key): _array(item, str(key), text) for key, item in value.items()}
     # As in Keras, a list of arrays is several inputs; a list of numbers or rows is one array.
     if (
         isinstance(value, (list, tuple))
@@ -96,20 +96,22 @@ def _arrays(value: Any, default: str, names: Sequence[str]) -> dict[str, np.ndar
                 f"expected {len(names)} arrays ({', '.join(names)}), got {len(value)}.", where=default
             )
         listed = names or ([default] if len(value) == 1 else [f"{default}_{i}" for i in range(len(value))])
-        return {key: _array(item, key) for key, item in zip(listed, value, strict=True)}
+        return {key: _array(item, key, text) for key, item in zip(listed, value, strict=True)}
     if len(names) > 1:
         raise DataError(f"expected {len(names)} arrays ({', '.join(names)}), got one.", where=default)
-    return {names[0] if names else default: _array(value, default)}
+    return {names[0] if names else default: _array(value, default, text)}
 
 
-def _array(value: Any, name: str) -> np.ndarray:
+def _array(value: Any, name: str, text: bool = False) -> np.ndarray:
     try:
         array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
     except (ValueError, TypeError) as error:
         raise DataError(
             f"{name} is no array: {error}.", where="data", hint="Pad ragged rows to one length."
         ) from None
-    if array.dtype.kind not in "iufb":
+    if text and array.dtype.kind == "O" and array.size and all(isinstance(item, str) for item in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind not in ("iufbU" if text else "iufb"):
         raise DataError(
             f"{name} holds {array.dtype}, expected numbers.",
             where="data",

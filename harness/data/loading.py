@@ -14,7 +14,7 @@ from harness.data.labels import check_classes, settle_targets
 from harness.data.preparation import drop_missing, impute, prepare, settle_dtypes
 from harness.data.splits import divide, watch_test
 from harness.spec.dataset import DatasetSpec
-from harness.spec.preparation import Cast, Clean
+from harness.spec.preparation import TEXT_STEPS, Cast, Clean
 from harness.spec.sources import Arrays as SavedArrays
 
 
@@ -27,7 +27,7 @@ def load(spec: DatasetSpec | str | dict[str, Any], base: Path | None = None) -> 
     spec = DatasetSpec.parse(spec)
     raw = sources.read(spec, base)
     for part, arrays in raw.parts().items():
-        check_arrays(part, arrays)
+        check_arrays(part, arrays, text=any(isinstance(step, TEXT_STEPS) for step in spec.prepare))
     check_shapes(raw)
     classes = _as_saved(raw) if isinstance(spec.source, SavedArrays) else _split(raw, spec)
     for step in spec.prepare:

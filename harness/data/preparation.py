@@ -13,8 +13,11 @@ import numpy as np
 
 from harness.data.dataset import Arrays, Raw
 from harness.data.labels import missing_examples
+from harness.data.text import FUNCTIONS
+from harness.data.text_adapting import adapted
 from harness.errors import DataError, did_you_mean
 from harness.spec import preparation as spec
+from harness.spec.layers import LAYERS
 
 Change = Callable[[np.ndarray], np.ndarray]
 _ROWS = 4096
@@ -203,6 +206,17 @@ def cast(step: spec.Cast, train: np.ndarray, name: str, classes: dict[str, int])
     return lambda rows: rows.astype(step.dtype)
 
 
+def text(step: spec.TextVectorization | spec.StringLookup, train: np.ndarray, name: str,
+         classes: dict[str, int]) -> Change:
+    """Texts as numbers, by the layer of the step's name."""
+    if train.dtype.kind != "U":
+        raise DataError(f"expected text, got {train.dtype}.", where=f"data: prepare: {step.canonical_name()}: {name}",
+                        hint="Name the arrays of text: {arrays: [...]}.")
+    kind, arguments = type(step).__name__, step.arguments()
+    layer = adapted(kind, train, **arguments) if step.vocabulary is None else LAYERS.find(kind)(**arguments)
+    return lambda rows: FUNCTIONS[type(layer)](layer, rows)
+
+
 FITS: dict[type[spec.Step], Callable[..., Change]] = {
     spec.Standardise: standardise,
     spec.MinMax: min_max,
@@ -211,6 +225,8 @@ FITS: dict[type[spec.Step], Callable[..., Change]] = {
     spec.Flatten: flatten,
     spec.Channels: channels,
     spec.Cast: cast,
+    spec.TextVectorization: text,
+    spec.StringLookup: text,
 }
 
 

@@ -69,7 +69,7 @@ def test_classes_are_whole_numbers(y, classes):
         ({"x": np.where(X == 5, np.nan, X), "y": Y}, r"x/x holds nan \(example 1, position \(2,\)\)"),
         ({"x": X, "y": Y + np.inf}, "y/y holds"),
         ({"x": X.astype(object), "y": Y}, "holds object"),
-        ({"x": np.array(["a"] * 20), "y": Y}, "expected numbers"),
+        ({"x": X, "y": np.array(["a"] * 20)}, "expected numbers"),
         ({"x": [[1, 2], [3]], "y": Y}, "x is no array"),
         ({"x": X, "y": Y, "validation": X}, r"expected \(x, y\)"),
         ({"x": X, "y": Y, "validation": (X[:3], Y[:2])}, "data: validation"),

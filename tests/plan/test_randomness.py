@@ -81,3 +81,27 @@ def test_frameworks_draw_the_same_bits(program: str, tmp_path):
     assert np.array_equal(drawn["compiled"].ravel(), expected)
     index = (expected.astype(np.int64) >> 16) & 0xFFFF
     assert np.array_equal(drawn["noise"].ravel(), randomness.normal_table()[index])
+
+
+def test_uniform_numbers_are_those_of_float32_and_spread_evenly():
+    numbers = randomness.uniform(KEY, 2**16)
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert np.array_equal(numbers, numbers.astype(np.float32))
+    counts = np.histogram(numbers, 64, (0, 1))[0]
+    assert np.abs(counts - 1024).max() < 6 * 32  # six standard deviations
+    assert abs(np.corrcoef(numbers[1:], numbers[:-1])[0, 1]) < 0.02
+
+
+def test_the_arrays_of_a_call_have_nothing_to_do_with_each_other():
+    first, second, third = (randomness.uniform(KEY, 2**14, stream) for stream in range(3))
+    assert np.array_equal(randomness.bits(KEY, 8), randomness.bits(KEY, 8, 0))
+    assert np.abs(np.corrcoef([first, second, third]) - np.eye(3)).max() < 0.04
+
+
+def test_whole_numbers_and_orders():
+    numbers = randomness.integers(KEY, 7000, 3, 10)
+    assert set(numbers.tolist()) == set(range(3, 10))
+    assert np.abs(np.bincount(numbers)[3:] - 1000).max() < 200
+    assert sorted(randomness.order(KEY, 100).tolist()) == list(range(100))
+    assert randomness.order(KEY, 100).tolist() != randomness.order(KEY, 100, 1).tolist()

@@ -19,6 +19,9 @@ CASES = (
     Case("rescaling with offset", lambda layers: layers.Rescaling(scale=1 / 127.5, offset=-1), IMAGE),
     Case("rescaling pixels", lambda layers: layers.Rescaling(1 / 255, 0.1), IMAGE, kinds=("pixels",)),
     Case("rescaling per channel", lambda layers: layers.Rescaling([0.1, 0.2, 0.3], [0.3, 0.2, 0.1]), IMAGE),
+    Case("rescaling of any size", lambda layers: layers.Rescaling(0.5, 3), ((None, None, 3),)),
+    Case("rescaling frozen", lambda layers: layers.Rescaling(-2.0, trainable=False), ((7,),)),
+    Case("rescaling by nothing", lambda layers: layers.Rescaling(1.0), ((7,),), kinds=("ties",)),
     Case("rescaling masked", lambda layers: layers.Rescaling(0.1, 0.3), ((6, 4),), masked=(True,)),
     normalization("number", mean=0.3, variance=1.7),
     normalization("number for all", None, 0.3, 1.7),
@@ -36,5 +39,7 @@ CASES = (
     category("count", 5, "count"),
     category("one_hot", 6, "one_hot"),
     category("one_hot of single numbers", 5, output_mode="one_hot", inputs=((1,),)),
+    category("multi_hot of many", 9, "multi_hot", inputs=((20,),)),
+    category("count of single numbers", 5, output_mode="count", inputs=((1,),)),
     category("one_hot of a grid", 5, output_mode="one_hot", inputs=((3, 4),)),
 )

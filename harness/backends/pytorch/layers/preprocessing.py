@@ -14,13 +14,13 @@ from harness.spec.layers.base import Shape
 class Rescaling(nn.Module):
     """x * scale + offset, in the network's floating point type whatever the type of x.
 
-    The constants are float32 values in float64 networks too, because Keras rounds them (semantics ledger, rule 0.2).
+    The constants are float32 values in float64 networks too, because Keras rounds them.
     """
 
     scale: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, scale: float | tuple[float, ...], offset: float | tuple[float, ...]) -> None:
+    def __init__(self, scale: float | tuple[float, ...], offset: float | tuple[float, ...] = 0.0) -> None:
         super().__init__()
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32), persistent=False)
         self.register_buffer("offset", torch.tensor(offset, dtype=torch.float32), persistent=False)
@@ -39,7 +39,7 @@ class Normalization(nn.Module):
     mean: torch.Tensor
     variance: torch.Tensor
 
-    def __init__(self, mean: Any, variance: Any, shape: tuple[int, ...], invert: bool) -> None:
+    def __init__(self, mean: Any, variance: Any, shape: tuple[int, ...], invert: bool = False) -> None:
         super().__init__()
         self.invert = invert
         for name, values in (("mean", mean), ("variance", variance)):
@@ -53,16 +53,16 @@ class Normalization(nn.Module):
 
 
 class CategoryEncoding(nn.Module):
-    """Numbers as vectors, in the network's floating point type."""
+    """Numbers as vectors, in the network's floating point type. squeezes: a last axis of size 1 goes first."""
 
     tokens: torch.Tensor
     one: torch.Tensor
 
-    def __init__(self, layer: spec.CategoryEncoding, shape: Shape) -> None:
+    def __init__(self, num_tokens: int, mode: str, squeezes: bool = False) -> None:
         super().__init__()
-        self.mode = layer.output_mode
-        self.squeezes = layer.output_mode == "one_hot" and shape[-1] == 1 and len(shape) > 1
-        self.register_buffer("tokens", torch.arange(layer.num_tokens), persistent=False)
+        self.mode = mode
+        self.squeezes = squeezes
+        self.register_buffer("tokens", torch.arange(num_tokens), persistent=False)
         self.register_buffer("one", torch.ones(()), persistent=False)
 
     def extra_repr(self) -> str:
@@ -80,7 +80,8 @@ def build_normalization(layer: spec.Normalization, *shapes: Shape) -> nn.Module:
 
 
 def build_category_encoding(layer: spec.CategoryEncoding, *shapes: Shape) -> nn.Module:
-    return CategoryEncoding(layer, shapes[0])
+    squeezes = layer.output_mode == "one_hot" and shapes[0][-1] == 1 and len(shapes[0]) > 1
+    return CategoryEncoding(layer.num_tokens, layer.output_mode, squeezes)
 
 
 BUILDERS = {
