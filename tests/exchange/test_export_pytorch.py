@@ -1,0 +1,96 @@
+"""The exported PyTorch file computes what the network does: every layer, operation and library model, to the bit or
+nearly, without the harness."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.models import available_models
+from tests.conformance.cases.operations import CASES as OPERATIONS
+from tests.conformance.engine import all_cases
+from tests.exchange.applications import NAMES
+
+pytestmark = pytest.mark.frameworks
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+TOLERANCE = 1e-12
+LIBRARY = [f"model/{name}" for name in available_models()]
+SWEPT = [*all_cases(), *(f"operation/{case.name}" for case in OPERATIONS)]
+# Runs a file as a script, with nothing but torch to import.
+ALONE = """
+import runpy, sys, torch
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("harness", "safetensors", "keras", "tensorflow", "pydantic"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def run(folder: Path, *keys: str) -> dict[str, dict[str, Any]]:
+    done = subprocess.run([sys.executable, "-m", "tests.exchange.run_exported_pytorch", str(folder), *keys], cwd=ROOT,
+                          env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    results: dict[str, dict[str, Any]] = json.loads((folder / "results.json").read_text())
+    return results
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What became of the keys that this session selected: one process for all of them."""
+    selected = {item.callspec.params["key"] for item in request.session.items
+                if "key" in getattr(getattr(item, "callspec", None), "params", {}) and item.path == Path(__file__)}
+    folder = tmp_path_factory.mktemp("exported")
+    results = run(folder, *sorted(selected))
+    return {key: {**result, "folder": folder} for key, result in results.items()}
+
+
+def check(outcome: dict[str, Any]) -> None:
+    assert "error" not in outcome, outcome["error"]
+    assert outcome["worst"] <= TOLERANCE, outcome["file"]
+
+
+@pytest.mark.parametrize("key", LIBRARY)
+def test_library_models(key: str, outcomes: dict[str, dict[str, Any]]) -> None:
+    check(outcomes[key])
+    path = outcomes[key]["folder"] / outcomes[key]["file"]
+    alone = subprocess.run([sys.executable, "-c", ALONE, str(path)], cwd=path.parent, env=ENVIRONMENT,
+                           capture_output=True, text=True, check=False)
+    assert alone.returncode == 0, alone.stderr[-3000:]
+    assert "(1, " in alone.stdout
+    assert "harness" not in "\n".join(line for line in path.read_text().splitlines() if "import" in line)
+
+
+@pytest.mark.parametrize("key", LIBRARY)
+def test_files_are_tidy(key: str, outcomes: dict[str, dict[str, Any]]) -> None:
+    """ruff finds nothing: no unused import, no long line, no name that is not there."""
+    path = outcomes[key]["folder"] / outcomes[key]["file"]
+    found = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "--isolated", "--line-length", "120",
+                            "--select", "E,F,I,W,B,UP", "--ignore", "B905", str(path)],
+                           capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("key", SWEPT)
+def test_layers_and_operations(key: str, outcomes: dict[str, dict[str, Any]]) -> None:
+    check(outcomes[key])
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("name", NAMES)
+def test_applications_in_float32(name: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "tests.exchange.applications", "keras", str(tmp_path), name], cwd=ROOT,
+                          env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (outcome,) = run(tmp_path, f"application/{name}").values()
+    assert "error" not in outcome, outcome["error"]
+    assert outcome["worst"] < 1e-5
