@@ -17,8 +17,8 @@ from harness.keras.refusals import refuse
 __version__ = "3.15.1"
 
 _MODULES = (
-    "activations", "backend", "callbacks", "config", "datasets", "initializers", "layers", "losses", "metrics",
-    "models", "optimizers", "preprocessing", "regularizers", "utils",
+    "activations", "backend", "callbacks", "config", "constraints", "datasets", "initializers", "layers", "losses",
+    "metrics", "models", "ops", "optimizers", "preprocessing", "regularizers", "utils",
 )
 # Name -> the module that owns it.
 _OWNERS = {
@@ -28,11 +28,9 @@ _OWNERS = {
 }
 _REFUSED = {
     "applications": "Pretrained models are not carried; build the model from layers.",
-    "constraints": "Weight constraints are not carried.",
     "device": "Set HARNESS_OVERRIDES='execution.device=cpu'.",
     "distribution": "One device is used.",
     "mixed_precision": "Set the precision with keras.config.set_floatx('float32') or 'float64'.",
-    "ops": "Use layers: keras.layers.Add, Concatenate, Reshape and their like.",
     "random": "Use NumPy for data; dropout and noise layers draw their numbers from the plan.",
     "saving": "Use model.save_weights('name.safetensors').",
     "Variable": "Weights belong to layers here.",

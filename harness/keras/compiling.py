@@ -28,6 +28,7 @@ class Compiled:
     loss: Any
     loss_weights: Any
     metrics: Any
+    weighted_metrics: Any
     jit_compile: Any
     slots: dict[str, dict[str, dict[str, np.ndarray]]] = field(default_factory=dict)
     iterations: dict[str, int] = field(default_factory=dict)
@@ -40,12 +41,12 @@ class Compiled:
 
     def recipe(self, **arguments: Any) -> Recipe:
         return Recipe(loss=self.loss, optimizer=self.optimizer, metrics=self.metrics, loss_weights=self.loss_weights,
-                      **arguments)
+                      weighted_metrics=self.weighted_metrics, **arguments)
 
 
 def compiled_from(
-    before: Compiled | None, optimizer: Any, loss: Any, loss_weights: Any, metrics: Any, jit_compile: Any,
-    refused: Mapping[str, Any],
+    before: Compiled | None, optimizer: Any, loss: Any, loss_weights: Any, metrics: Any,
+    weighted_metrics: Any, jit_compile: Any, refused: Mapping[str, Any],
 ) -> Compiled:
     """Checks compile's arguments at once, so that a mistake is told before any training."""
     for name, value in refused.items():
@@ -56,10 +57,12 @@ def compiled_from(
     if isinstance(optimizer, OptimizerFace):
         optimizer = optimizer.compiled.given
     try:
-        recipe = Recipe(loss=loss, optimizer=OPTIMIZERS.parse(optimizer), metrics=metrics, loss_weights=loss_weights)
+        recipe = Recipe(loss=loss, optimizer=OPTIMIZERS.parse(optimizer), metrics=metrics, loss_weights=loss_weights,
+                        weighted_metrics=weighted_metrics)
     except SpecError as error:
         raise error.at("compile") from None
-    compiled = Compiled(recipe.optimizer, optimizer, recipe.loss, recipe.loss_weights, recipe.metrics, jit_compile)
+    compiled = Compiled(recipe.optimizer, optimizer, recipe.loss, recipe.loss_weights, recipe.metrics,
+                        recipe.weighted_metrics, jit_compile)
     if before is not None and isinstance(optimizer, Configured) and before.given is optimizer:
         compiled.optimizer, compiled.slots, compiled.iterations = before.optimizer, before.slots, before.iterations
     return compiled

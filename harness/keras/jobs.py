@@ -23,7 +23,7 @@ from harness.runner.matrix import Cell
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import Recipe, ResolvedPhase
-from harness.training.loop import metric_sets
+from harness.training.loop import measured, metric_sets
 from harness.training.run import Job, train
 from harness.training.state import read_state
 
@@ -59,11 +59,7 @@ def evaluate(arguments: dict[str, Any], emit: Any) -> dict[str, float]:
     session = _open(arguments, plan, arrays, execution)
     loss, outputs = session.evaluate(arrays, arguments["batch_size"])
     results = {"loss": float(loss)} | {f"{name}_loss": part for name, part in session.part_losses.items()}
-    metrics = metric_sets(plan, phase)
-    for output, predicted in zip(plan.outputs, outputs, strict=True):
-        metrics[output.name].update(arrays.y[output.name], predicted)
-        results |= metrics[output.name].result()
-    return results
+    return results | measured(plan, metric_sets(plan, phase), outputs, arrays)
 
 
 def predict(arguments: dict[str, Any], emit: Any) -> list[str]:

@@ -6,7 +6,6 @@ owns its weights, one set per framework, so that models that share a layer share
 
 from __future__ import annotations
 
-import re
 import types
 import weakref
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from harness.keras.refusals import namespace
 from harness.spec.configured import snake_case
 from harness.spec.layers import LAYERS
 from harness.spec.layers.base import Layer as LayerSpec
+from harness.spec.layers.refused import ALIASES, REFUSED
 from harness.spec.notation import Call, Input, Tensor
 
 if TYPE_CHECKING:
@@ -277,23 +277,15 @@ _DATA = (
     "Resizing", "StringLookup", "TextVectorization",
 )
 _HINTS = {name: _PREPARE for name in NAMES if name.startswith("Random") or name in _DATA}
-_HINTS["Lambda"] = "Its code would run in one framework only; compose it of layers."
-
-
-def _aliases() -> dict[str, type[Layer]]:
-    """Keras's second names: MaxPool2D, Convolution2D."""
-    found: dict[str, type[Layer]] = {}
-    for name, cls in _CLASS_TABLE.items():
-        short = re.sub(r"Pooling(?=\dD)", "Pool", name).replace("AveragePool", "AvgPool")
-        long = re.sub(r"Conv(?=\dD)", "Convolution", name)
-        found |= {alias: cls for alias in (short, long) if alias != name}
-    return found
+_REASONS = {name: refusal.reason for name, refusal in REFUSED.items()}
+_HINTS |= {name: refusal.way_out for name, refusal in REFUSED.items()}
+_ALIASES = {name: _CLASS_TABLE[known] for name, known in ALIASES.items()}
 
 
 _FUNCTIONS = {name.lower(): _merging(name) for name in _MERGING if name in LAYERS.classes}
 
 __getattr__, __dir__ = namespace(
     "keras.layers",
-    {**_CLASS_TABLE, **_aliases(), **_FUNCTIONS, "Input": Input, "InputLayer": InputLayer, "Layer": Layer}, NAMES,
-    hint="`harness.layers` lists what both frameworks carry.", hints=_HINTS,
+    {**_CLASS_TABLE, **_ALIASES, **_FUNCTIONS, "Input": Input, "InputLayer": InputLayer, "Layer": Layer}, NAMES,
+    hint="`harness.layers` lists what both frameworks carry.", hints=_HINTS, reasons=_REASONS,
 )

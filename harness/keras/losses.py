@@ -18,9 +18,9 @@ _FUNCTIONS = {snake_case(name): cls for name, cls in LOSSES.classes.items()}
 _FUNCTIONS |= {name: LOSSES.find(name) for name in (
     "kl_divergence", "mse", "mae", "MSE", "MAE", "mape", "MAPE", "msle", "MSLE",
 )}
-_KNOWN = ("CTC", "Circle", "circle", "ctc", "deserialize", "serialize")
+_KNOWN = ("serialize",)
 
 __getattr__, __dir__ = namespace(
-    "keras.losses", {**LOSSES.classes, **_FUNCTIONS, "Loss": Loss, "get": get}, _KNOWN,
+    "keras.losses", {**LOSSES.classes, **_FUNCTIONS, "Loss": Loss, "get": get, "deserialize": get}, _KNOWN,
     hint=f"Use one of {', '.join(LOSSES.classes)}.",
 )

@@ -13,22 +13,29 @@ def get(identifier: Any) -> Metric:
     return parse_metric(identifier)
 
 
-_CLASSES = {name: cls for name, cls in METRICS.classes.items() if name not in ("accuracy", "Perplexity")}
+def mean_of(fn: Any, name: str | None = None, dtype: None = None, **arguments: Any) -> Metric:
+    """Keras's MeanMetricWrapper: the metric that is the mean of one of Keras's functions."""
+    cls = METRICS.find(fn if isinstance(fn, str) else getattr(fn, "__name__", fn))
+    return cls(**arguments, **({"name": name} if name else {}), dtype=dtype)
+
+
+_OURS = ("accuracy", "Perplexity", "BLEU", "WordErrorRate", "CharacterErrorRate", "Huber", "BinaryFocalCrossentropy",
+         "CategoricalFocalCrossentropy")
+_CLASSES = {name: cls for name, cls in METRICS.classes.items() if name not in _OURS}
 _FUNCTIONS = {
     name: METRICS.find(name) for name in (
         "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy",
         "sparse_top_k_categorical_accuracy", "mean_squared_error", "mean_absolute_error",
         "mean_absolute_percentage_error", "mean_squared_logarithmic_error", "hinge", "squared_hinge",
         "categorical_hinge", "poisson", "kl_divergence", "binary_crossentropy", "categorical_crossentropy",
-        "sparse_categorical_crossentropy", "pearson_correlation", "concordance_correlation",
+        "sparse_categorical_crossentropy", "pearson_correlation", "concordance_correlation", "huber", "log_cosh",
+        "binary_focal_crossentropy", "categorical_focal_crossentropy",
     )
 }
-_KNOWN = (
-    "Mean", "MeanMetricWrapper", "Sum", "binary_focal_crossentropy", "categorical_focal_crossentropy", "deserialize",
-    "huber", "log_cosh", "serialize",
-)
+_KNOWN = ("Mean", "Sum", "serialize")
 
 __getattr__, __dir__ = namespace(
-    "keras.metrics", {**_CLASSES, **_FUNCTIONS, "Metric": Metric, "get": get}, _KNOWN,
+    "keras.metrics",
+    {**_CLASSES, **_FUNCTIONS, "MeanMetricWrapper": mean_of, "Metric": Metric, "get": get, "deserialize": get}, _KNOWN,
     hint=f"Use one of {', '.join(_CLASSES)}.",
 )

@@ -183,8 +183,8 @@ class Model:
                 jit_compile: Any = "auto", auto_scale_loss: Any = True) -> None:
         """Says how to train. The optimizer starts anew, unless it is the very object of the compile before."""
         self.compiled = compiled_from(
-            self.compiled, optimizer, loss, loss_weights, metrics, jit_compile,
-            refused={"weighted_metrics": weighted_metrics, "run_eagerly": run_eagerly},
+            self.compiled, optimizer, loss, loss_weights, metrics, weighted_metrics, jit_compile,
+            refused={"run_eagerly": run_eagerly},
         )
 
     @property
@@ -198,7 +198,8 @@ class Model:
     @property
     def metrics_names(self) -> list[str]:
         """Keras's: the loss, and one entry for all metrics."""
-        return ["loss", *(["compile_metrics"] if self._compiled().metrics else [])]
+        compiled = self._compiled()
+        return ["loss", *(["compile_metrics"] if compiled.metrics or compiled.weighted_metrics else [])]
 
     def _compiled(self) -> Compiled:
         if self.compiled is None:
@@ -294,6 +295,7 @@ class Model:
         return self.graph.spec.parameters
 
     save, save_weights, load_weights = checkpoints.save, checkpoints.save_weights, checkpoints.load_weights
+    to_json = checkpoints.to_json
 
     def get_config(self) -> dict[str, Any]:
         """The spec as plain data (harness's own form, not Keras's)."""

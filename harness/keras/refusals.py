@@ -14,7 +14,6 @@ OF_MODELS = {
     "export": "model.save('name.yaml') and model.save_weights('name.safetensors') hold the model.",
     "fit_generator": "Use fit with arrays.", "from_config": "Use keras.models.clone_model.",
     "quantize": "Leave it out.", "reset_states": "No layer here keeps a state from batch to batch.",
-    "to_json": "model.save('name.json') writes the model without its weights.",
     "to_yaml": "model.save('name.yaml') writes the model without its weights.",
 }
 
@@ -40,9 +39,9 @@ class Refused(type):
         return SpecError(cls.message, hint=cls.hint)
 
 
-def refuse(owner: str, name: str, hint: str = "") -> Any:
+def refuse(owner: str, name: str, hint: str = "", reason: str = "") -> Any:
     """A stand-in for `owner.name`: it can be imported, and raises SpecError with the way out when it is used."""
-    text = f"{owner}.{name} is not supported under harness.keras."
+    text = f"{owner}.{name} is not supported under harness.keras" + (f": {reason}." if reason else ".")
 
     def refuse_subclass(cls: type, **kwargs: Any) -> None:
         raise SpecError(text, hint=hint)
@@ -52,11 +51,11 @@ def refuse(owner: str, name: str, hint: str = "") -> Any:
 
 def namespace(
     owner: str, supported: Mapping[str, Any], known: Iterable[str] = (), hint: str = "",
-    hints: Mapping[str, str] | None = None,
+    hints: Mapping[str, str] | None = None, reasons: Mapping[str, str] | None = None,
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """(__getattr__, __dir__) of a module: what is supported, what Keras has besides, and what is a mistake.
 
-    known: all of Keras's names there. hint: the way out of a refused one; hints: of single ones.
+    known: all of Keras's names there. hint: the way out of a refused one; hints, reasons: of single ones.
     """
     refused = {name: (hints or {}).get(name, hint) for name in known if name not in supported}
 
@@ -64,7 +63,7 @@ def namespace(
         if name in supported:
             return supported[name]
         if name in refused:
-            return refuse(owner, name, refused[name])
+            return refuse(owner, name, refused[name], (reasons or {}).get(name, ""))
         raise AttributeError(f"{owner} has no {name!r}. {did_you_mean(name, supported)}")
 
     return get, lambda: sorted(supported)

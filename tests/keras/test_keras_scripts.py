@@ -12,6 +12,7 @@ import pytest
 from harness import keras
 from harness.errors import SpecError
 from harness.keras import layers
+from harness.spec import operators
 
 
 def compiled(outputs: object, inputs: object, **arguments: object) -> keras.Model:
@@ -20,14 +21,16 @@ def compiled(outputs: object, inputs: object, **arguments: object) -> keras.Mode
     return model
 
 
-def test_operators_are_layers() -> None:
+def test_operators_are_the_operations_of_keras() -> None:
     def by_hand(x: object, y: object) -> list[object]:
-        merged = layers.Add()([x, y]), layers.Subtract()([x, y]), layers.Multiply()([x, y])
-        return [*merged, *(layers.Rescaling(*pair)(x) for pair in ((2.0, 0.0), (0.25, 0.0), (-1.0, 1.0), (1.0, 3.0),
-                                                                   (1.0, -3.0), (-1.0, 0.0)))]
+        ops = keras.ops
+        return [ops.add(x, y), ops.subtract(x, y), ops.multiply(x, y), ops.multiply(2, x), ops.true_divide(x, 4),
+                ops.subtract(1, x), ops.add(3, x), ops.subtract(x, 3), ops.negative(x), ops.get_item(x, (..., 0)),
+                ops.matmul(x, ops.transpose(y, (0, 2, 1))), ops.power(x, 2), ops.greater(x, 0)]
 
     def by_operators(x: object, y: object) -> list[object]:
-        return [x + y, x - y, x * y, 2 * x, x / 4, 1 - x, 3 + x, x - 3, -x]
+        return [x + y, x - y, x * y, 2 * x, x / 4, 1 - x, 3 + x, x - 3, -x, x[..., 0],
+                x @ keras.ops.transpose(y, (0, 2, 1)), x ** 2, x > 0]
 
     digests = set()
     for write in (by_hand, by_operators):
@@ -44,25 +47,21 @@ def test_operators_and_functions_are_not_among_the_layers() -> None:
     assert len(keras.models.clone_model(model).layers) == 3
 
 
-def test_operators_that_mean_something_else_in_keras_are_refused() -> None:
+def test_operators_mean_what_they_mean_in_keras() -> None:
     ids = keras.Input((5,), dtype="int32")
     words = layers.Embedding(9, 4, mask_zero=True)(ids)
-    with pytest.raises(SpecError, match=r"loses the mask.*layers\.Add\(\)"):
-        words + words
-    with pytest.raises(SpecError, match="loses the mask"):
-        words * 2.0
+    assert not operators.carries_mask(words + words)  # which layers.Add() would keep
+    assert operators.carries_mask(layers.Add()([words, words]))
     last = layers.LSTM(3)(words)
-    assert (last + last).shape == (None, 3)
-    with pytest.raises(SpecError, match="same rank"):
+    assert (words + layers.LSTM(4)(words)[:, None]).shape == (None, 5, 4)
+    assert ((ids / 2).dtype, (ids * 2).dtype, (last > 0).dtype) == ("float32", "int32", "bool")
+    assert (last[:, 0].shape, (last + np.ones(3)).shape, (1 * last / last).shape) == ((None,), (None, 3), (None, 3))
+    with pytest.raises(SpecError, match="do not fit together"):
         words + last
-    with pytest.raises(SpecError, match="int32"):
-        ids / 2
-    with pytest.raises(SpecError, match="Cropping1D"):
-        last[:, 0]
-    with pytest.raises(SpecError, match="with a tensor or a number"):
-        last + np.ones(3)
-    with pytest.raises(SpecError, match="division"):
-        1 * last / last
+    with pytest.raises(TypeError, match="iterated"):
+        list(last)
+    with pytest.raises(TypeError, match="neither true nor false"):
+        bool(last > 0)
 
 
 @pytest.mark.frameworks
@@ -145,8 +144,9 @@ def own(value: object = None, other: object = None) -> object:
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"kernel_constraint": "max_norm"}, "kernel_constraint is not supported. Leave it out"),
-    ({"activity_regularizer": "l2"}, "activity_regularizer is not supported"),
+    ({"kernel_constraint": own}, r"a constraint of your own \(own\)"),
+    ({"kernel_constraint": "max_nrm"}, r"unknown constraint 'max_nrm'\. Did you mean 'MaxNorm'"),
+    ({"activity_regularizer": own}, r"a regularizer of your own \(own\)"),
     ({"kernel_initializer": own}, r"an initializer of your own \(own\)"),
     ({"activation": own}, r"an activation of your own \(own\)"),
     ({"activation": layers.LeakyReLU(0.2)}, r"Put layers\.LeakyReLU"),
@@ -155,6 +155,14 @@ def test_arguments_of_layers_that_are_refused(arguments: dict[str, object], mess
     with pytest.raises(SpecError, match=message):
         layers.Dense(3, **arguments)
     assert layers.Dense(3, kernel_constraint=None, activity_regularizer=None).units == 3
+
+
+def test_constraints_and_activity_regularizers_are_data() -> None:
+    dense = layers.Dense(3, kernel_constraint=keras.constraints.max_norm(3), bias_constraint="non_neg",
+                         activity_regularizer=keras.regularizers.l2(0.1))
+    assert dense.spec.kernel_constraint == keras.constraints.MaxNorm(max_value=3, axis=0)
+    assert dense.spec.bias_constraint == keras.constraints.get({"class_name": "NonNeg", "config": {}})
+    assert dense.spec.activity_regularizer.l2 == 0.1
 
 
 class Dataset:

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.keras.optimizers import schedules
 from harness.keras.refusals import namespace
-from harness.spec.optimizers import OPTIMIZERS, Optimizer
+from harness.spec.optimizers import OPTIMIZERS, Optimizer, loss_scaled
 
 
 def get(identifier: Any) -> Optimizer:
@@ -14,9 +14,12 @@ def get(identifier: Any) -> Optimizer:
     return OPTIMIZERS.parse(identifier)
 
 
-_KNOWN = ("LossScaleOptimizer", "MultiOptimizer", "OptimizerMap", "legacy", "deserialize", "serialize")
-
+_KNOWN = ("MultiOptimizer", "OptimizerMap", "legacy", "serialize")
+_SUPPORTED = {
+    **OPTIMIZERS.classes, "LossScaleOptimizer": loss_scaled, "Optimizer": Optimizer, "get": get, "deserialize": get,
+    "schedules": schedules,
+}
 __getattr__, __dir__ = namespace(
-    "keras.optimizers", {**OPTIMIZERS.classes, "Optimizer": Optimizer, "get": get, "schedules": schedules}, _KNOWN,
+    "keras.optimizers", _SUPPORTED, _KNOWN,
     hint=f"Use one of {', '.join(OPTIMIZERS.classes)}.", hints={"legacy": "Use keras.optimizers.Adam and its like."},
 )
