@@ -13,10 +13,13 @@ test: development
 	$(BIN)/python -m tests.fashion_mnist
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# Layers, losses, optimizers and whole trainings against stock Keras and plain PyTorch; part of `make test` too.
+# Layers, losses, optimizers and whole trainings against stock Keras and plain PyTorch, with every sweep (`make test`
+# takes a part of the sweeps: HARNESS_SWEEP), then the table by layer class: reports/conformance/table.md.
 # HARNESS_RANDOM_MODELS=500 make conformance: 500 random trainings instead of 42 (about four seconds each).
 conformance: development
-	$(BIN)/python -m pytest tests/conformance -v
+	HARNESS_SWEEP=all $(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest tests/conformance -m "not sweep" -v
+	$(BIN)/python -m tests.conformance.table
 
 lint: development
 	$(BIN)/ruff check .

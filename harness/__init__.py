@@ -17,6 +17,8 @@ _OWNERS = {
     "Sequential": "harness.spec.notation",
     "ModelSpec": "harness.spec.model",
     "load_model": "harness.models",
+    "from_keras": "harness.exchange.from_keras",
+    "export": "harness.exchange.export",
     "build": "harness.runner.native",
     "get_weights": "harness.runner.native",
     "set_weights": "harness.runner.native",
@@ -29,7 +31,7 @@ _OWNERS = {
     "SpecError": "harness.errors",
     "HarnessError": "harness.errors",
 }
-_MODULES = {"layers": "harness.spec.layers", "keras": "harness.keras"}
+_MODULES = {"layers": "harness.spec.layers", "keras": "harness.keras", "ops": "harness.ops"}
 
 __all__ = [
     "HarnessError",
@@ -42,10 +44,13 @@ __all__ = [
     "SpecError",
     "__version__",
     "build",
+    "export",
+    "from_keras",
     "get_weights",
     "keras",
     "layers",
     "load_model",
+    "ops",
     "register_layer",
     "run",
     "set_weights",
@@ -67,8 +72,10 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from harness import keras
+    from harness import keras, ops
     from harness.errors import HarnessError, SpecError
+    from harness.exchange.export import export
+    from harness.exchange.from_keras import from_keras
     from harness.models import load_model
     from harness.records.record import Record
     from harness.report.results import Results

@@ -97,10 +97,10 @@ def _check_phases(cell: Cell) -> None:
 
 def _check_phase(spec: ModelSpec, phase: ResolvedPhase, folder: Path | None) -> None:
     from harness.backends import BACKENDS
-    from harness.spec.recipe import losses_by_output, metrics_by_output
+    from harness.spec.recipe import check_metrics, losses_by_output
 
     losses_by_output(phase.loss or {}, spec.output_names)
-    metrics_by_output(phase.metrics or (), spec.output_names)
+    check_metrics(phase, spec.output_names)
     if not any(weight.trainable for weight in spec.weights):
         raise SpecError("every layer is frozen: there is nothing to train.", hint="Unfreeze a layer.")
     names = {weight.name for weight in spec.weights} | set(spec.layers)

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from harness.cli import checking, environment, models, planning, results, running, starting, twin
+from harness.cli import checking, environment, exporting, importing, models, planning, results, running, starting, twin
 from harness.cli.exits import INTERNAL, INTERRUPTED, OK, USAGE, CommandError
 from harness.cli.output import print_error
 from harness.errors import HarnessError
@@ -32,6 +32,8 @@ app.command("init")(starting.init)
 app.command("show")(models.show)
 app.command("check")(checking.check)
 app.command("plan")(planning.plan)
+app.command("import")(importing.import_model)
+app.command("export")(exporting.export)
 app.command("twin")(twin.twin)
 app.command("run")(running.run)
 app.command("report")(results.report)

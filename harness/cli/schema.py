@@ -180,16 +180,18 @@ def _names(family: Family[Any]) -> list[str]:
 
 
 def _family_of(field: str) -> str:
-    for ending in ("initializer", "regularizer"):
+    for ending in ("initializer", "regularizer", "constraint"):
         if field.endswith(ending):
             return ending
     return {"loss": "loss", "optimizer": "optimizer"}.get(field, "")
 
 
 def _families() -> dict[str, Family[Any]]:
+    from harness.spec.constraints import CONSTRAINTS
     from harness.spec.initializers import INITIALIZERS
     from harness.spec.losses import LOSSES
     from harness.spec.optimizers import OPTIMIZERS
     from harness.spec.regularizers import REGULARIZERS
 
-    return {"initializer": INITIALIZERS, "regularizer": REGULARIZERS, "loss": LOSSES, "optimizer": OPTIMIZERS}
+    return {"initializer": INITIALIZERS, "regularizer": REGULARIZERS, "constraint": CONSTRAINTS, "loss": LOSSES,
+            "optimizer": OPTIMIZERS}

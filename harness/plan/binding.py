@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from harness.errors import DataError, SpecError, did_you_mean
+from harness.plan.label_targets import label_target
 from harness.plan.masking import may_be_masked
 from harness.plan.plan import Output
 from harness.spec.layers.base import Shape
-from harness.spec.losses import CategoricalGeneralizedCrossEntropy, SparseCategoricalCrossentropy
+from harness.spec.losses import (
+    CTC,
+    CategoricalGeneralizedCrossEntropy,
+    Circle,
+    SparseCategoricalCrossentropy,
+)
 from harness.spec.model import ModelSpec
 
 OF_LABELS = (SparseCategoricalCrossentropy, CategoricalGeneralizedCrossEntropy)  # the losses on integer labels
@@ -103,6 +109,8 @@ def _check_masked_losses(
 
 def _loss_shape(output: Output, shape: Shape, target_rank: int) -> Shape:
     """The shape of the losses of a batch, before they are summed up."""
+    if isinstance(output.loss, (CTC, Circle)):
+        return shape[:1]
     if target_rank == len(shape) - 1 and target_rank > 1 and not isinstance(output.loss, OF_LABELS):
         shape = shape[:-1]  # targets (B, T) for predictions (B, T, 1): Keras squeezes the predictions
     given = getattr(output.loss, "axis", -1)
@@ -150,6 +158,8 @@ def _match(arrays: Mapping[str, np.ndarray], names: list[str], what: str, where:
 def _target(array: np.ndarray, output: Output, spec: ModelSpec, dtype: str, where: str) -> np.ndarray:
     array = np.asarray(array)
     shape = spec.tensors[output.node]
+    if isinstance(output.loss, (CTC, Circle)):
+        return label_target(array, output, shape, where)
     if isinstance(output.loss, OF_LABELS):
         if not np.issubdtype(array.dtype, np.integer) and not np.array_equal(array, np.floor(array)):
             raise DataError(f"{type(output.loss).__name__} needs integer labels, the data has {array.dtype} values.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,11 @@ from harness.plan.masking import check_masks
 from harness.plan.plan import Output, Plan, Tape, Variable
 from harness.plan.randomness import generator, layer_keys
 from harness.plan.schedule import learning_rates
-from harness.spec.layers.recurrent import Bidirectional, Recurrent
+from harness.spec.layers.cells import Gates
+from harness.spec.layers.recurrent import Recurrent
 from harness.spec.losses import Loss
-from harness.spec.model import ModelSpec
+from harness.spec.model import ModelSpec, NamedWeight
+from harness.spec.operations.base import Operation
 from harness.spec.recipe import (
     LossSpec,
     LossWeights,
@@ -22,6 +25,7 @@ from harness.spec.recipe import (
     loss_weights_by_output,
     losses_by_output,
 )
+from harness.spec.regularizers import OrthogonalRegularizer
 
 
 def compile_phase(
@@ -83,6 +87,9 @@ def check_whole_numbers(spec: ModelSpec) -> None:
             raise SpecError(f"Keras's {kind} takes no whole numbers, the input has the dtype of an integer.",
                             where=f"model {spec.name!r}, layer {node.name!r}",
                             hint="Leave the Input's dtype out, or put a Rescaling first.")
+        if whole & set(node.inputs) and kind == "SpectralNormalization":
+            raise SpecError("Keras's SpectralNormalization gives its output the input's type, here that of an integer.",
+                            where=f"model {spec.name!r}, layer {node.name!r}", hint="Leave the Input's dtype out.")
 
 
 def reached(spec: ModelSpec, outputs: tuple[Output, ...], variables: tuple[Variable, ...]) -> bool:
@@ -90,6 +97,7 @@ def reached(spec: ModelSpec, outputs: tuple[Output, ...], variables: tuple[Varia
     trained = {variable.layer for variable in variables if variable.trainable}
     nodes = {node.name: node for node in spec.nodes}
     waiting, seen = [output.node for output in outputs], set[str]()
+    waiting += [name for name, node in nodes.items() if spec.layers[node.layer].regularizes_activity]
     while waiting:
         name = waiting.pop().split(":")[0]
         if name in seen or name not in nodes:
@@ -97,7 +105,7 @@ def reached(spec: ModelSpec, outputs: tuple[Output, ...], variables: tuple[Varia
         seen.add(name)
         waiting += nodes[name].references
     return any(nodes[name].layer in trained for name in seen) or any(
-        variable.trainable and any(variable.penalty) for variable in variables)
+        variable.trainable and variable.penalized for variable in variables)
 
 
 def recovered_activation(spec: ModelSpec, reference: str, loss: Loss) -> str | None:
@@ -107,8 +115,11 @@ def recovered_activation(spec: ModelSpec, reference: str, loss: Loss) -> str | N
         return None
     layer = spec.layers[node.layer]
     # A recurrent layer's activation is that of its cell, not what its output went through last.
-    activation = None if isinstance(layer, (Recurrent, Bidirectional)) else getattr(layer, "activation", None)
-    if type(layer).__name__ == "Softmax" and getattr(layer, "axis", None) in (-1, [-1], (-1,)):
+    activation = None if isinstance(layer, (Gates, Recurrent)) else getattr(layer, "activation", None)
+    if isinstance(layer, Operation):
+        # TensorFlow's softmax and sigmoid remember what they were given, along whichever axis.
+        activation = {"ops.softmax": "softmax", "ops.sigmoid": "sigmoid"}.get(layer.canonical_name())
+    elif type(layer).__name__ == "Softmax" and getattr(layer, "axis", None) in (-1, [-1], (-1,)):
         activation = "softmax"
     # Of whichever of the two: Keras takes the logits of a softmax for a binary cross-entropy as well.
     return activation if activation in ("softmax", "sigmoid") else None
@@ -126,10 +137,19 @@ def compile_variables(spec: ModelSpec, phase: ResolvedPhase) -> tuple[Variable, 
         Variable(
             name=weight.name, layer=weight.layer, role=weight.role, shape=weight.shape, trainable=weight.trainable,
             multiplier=_multiplier(weight.name, weight.layer, phase), decay=optimizer.decays(weight.name),
-            penalty=weight.regularizer.factors() if weight.regularizer and weight.trainable else (0.0, 0.0),
+            constraint=weight.constraint, **_penalty(weight),
         )
         for weight in spec.weights
     )
+
+
+def _penalty(weight: NamedWeight) -> dict[str, Any]:
+    """What a Variable holds of the weight's regularizer."""
+    if weight.regularizer is None or not weight.trainable:
+        return {}
+    if isinstance(weight.regularizer, OrthogonalRegularizer):
+        return {"regularizer": weight.regularizer}
+    return {"penalty": weight.regularizer.factors()}
 
 
 def _multiplier(name: str, layer: str, phase: Phase) -> float:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from harness.spec.constraints import Constraint
 from harness.spec.losses import Loss
 from harness.spec.model import ModelSpec
 from harness.spec.optimizers import Optimizer
+from harness.spec.regularizers import Regularizer
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Variable:
 
     trainable: the optimizer updates it. multiplier: of the learning rate. decay: decoupled weight decay
     applies to it. penalty: (l1, l2) of its regularizer; (0, 0) for none or while frozen, as in Keras.
+    regularizer: of a kind that has no such factors. constraint: what the weight is projected to after each update.
+    (The spec, and so its digest, holds these two as well.)
     """
 
     name: str
@@ -35,6 +39,13 @@ class Variable:
     multiplier: float = 1.0
     decay: bool = True
     penalty: tuple[float, float] = (0.0, 0.0)
+    regularizer: Regularizer | None = field(default=None, repr=False)
+    constraint: Constraint | None = field(default=None, repr=False)
+
+    @property
+    def penalized(self) -> bool:
+        """Whether the loss holds a term of this weight alone."""
+        return self.regularizer is not None or any(self.penalty)
 
 
 @dataclass(frozen=True)

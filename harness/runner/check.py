@@ -13,7 +13,7 @@ from harness.runner.matrix import Cell, cells, content_hash
 from harness.runner.models import load_dataset
 from harness.spec.experiment import Experiment
 from harness.spec.explicit import explicit
-from harness.spec.recipe import metrics_by_output
+from harness.spec.recipe import check_metrics
 from harness.training.run import Job, phase_dataset, plan_phase, start_of_phase
 
 
@@ -51,7 +51,7 @@ def check_cell(cell: Cell) -> None:
         state = start_of_phase(job, spec, phase, index, state)
         job.checkpoint_of = _giving(state)
         plan, _, _ = plan_phase(job, spec, phase, index, state, phase_dataset(job, phase))
-        metrics_by_output(phase.metrics or (), [output.name for output in plan.outputs])
+        check_metrics(phase, [output.name for output in plan.outputs])
         state = State(state.weights, {}, state.iterations)
 
 
@@ -63,7 +63,7 @@ def check_names(cell: Cell) -> None:
         assert phase.loss is not None
         outputs = compile_outputs(spec, phase.loss, phase.loss_weights)
         compile_variables(spec, phase)
-        metrics_by_output(phase.metrics or (), [output.name for output in outputs])
+        check_metrics(phase, [output.name for output in outputs])
 
 
 def _job(cell: Cell) -> Job:

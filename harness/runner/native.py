@@ -11,6 +11,7 @@ from harness.backends import load_backend
 from harness.errors import SpecError
 from harness.plan.initial import initial_weights
 from harness.records.checkpoint import check_weights
+from harness.spec.host import device_part
 from harness.spec.model import ModelSpec
 
 PRECISIONS = ("float32", "float64", "bfloat16", "float16")
@@ -23,13 +24,15 @@ def build(
     """The native model: a keras.Model for "tensorflow", a torch.nn.Module for "pytorch".
 
     Inputs and outputs are positional, in the spec's order, in Keras's layout (channels last).
-    weights: canonical name -> array; None draws the first weights from `seed`, the same in both.
+    A model that begins with layers of text is built from behind them; harness.data.text_prefix.host_inputs computes its
+    inputs. weights: canonical name -> array; None draws the first weights from `seed`, the same in both.
     Raises SpecError for an unknown backend or dtype, or weights of another model.
     """
     if dtype not in PRECISIONS:
         raise SpecError(f"unknown dtype {dtype!r}.", hint=f"Known: {', '.join(PRECISIONS)}.")
     if not isinstance(spec, ModelSpec):
         raise SpecError(f"build takes a ModelSpec, got {type(spec).__name__}.", hint="Use harness.load_model(...).")
+    spec = device_part(spec)
     if weights is not None:
         check_weights(weights, {weight.name: weight.shape for weight in spec.weights})
     first = initial_weights(spec, seed) if weights is None else dict(weights)

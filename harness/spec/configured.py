@@ -10,6 +10,7 @@ dictionary that `keras.optimizers.serialize` produces.
 # a twentieth of the time that `harness check` takes.
 
 import re
+import struct
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -46,7 +47,7 @@ class Configured(BaseModel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         cls = type(self)
-        names = [field for field in cls.model_fields if field not in cls.keyword_only]
+        names = cls.positional()
         if len(args) > len(names):
             raise SpecError(
                 f"{cls.__name__} takes at most {len(names)} positional arguments, got {len(args)}."
@@ -61,6 +62,11 @@ class Configured(BaseModel):
             super().__init__(**kwargs)
         except ValidationError as error:
             raise explain(cls, error, kwargs.get("name")) from None
+
+    @classmethod
+    def positional(cls) -> list[str]:
+        """The fields that positional arguments fill, in order."""
+        return [field for field in cls.model_fields if field not in cls.keyword_only]
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
@@ -96,6 +102,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def as_meant(value: Any) -> Any:
+    """A number that went through a float32 variable of Keras as it was written: 0.0010000000474974513 is 0.001.
+
+    Only numbers that float32 holds exactly and that are written with up to 7 digits; all others stay as they are.
+    """
+    if not isinstance(value, float) or value != value or value in (float("inf"), float("-inf")):
+        return value
+    for digits in range(1, 8):
+        short = float(f"{value:.{digits}g}")
+        if _float32(short) == value:
+            return short
+    return value
+
+
+def _float32(value: float) -> float:
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return float("inf")
 
 
 def explain(cls: type[Configured], error: ValidationError, name: object = None) -> SpecError:
@@ -156,12 +183,16 @@ class Family(Generic[Item]):
 
     def find(self, name: object) -> type[Item]:
         """The class of that name. Raises SpecError with the nearest known name."""
-        if isinstance(name, str) and name in self._by_name:
-            return self._by_name[name]
+        if isinstance(name, str):
+            # Keras reads the names of optimizers in any case, "ADAM" and all.
+            found = self._by_name.get(name) or self._by_name.get(name.lower())
+            if found is not None:
+                return found
         raise SpecError(f"unknown {self.what} {name!r}.", hint=did_you_mean(name, self.classes))
 
     def parse(self, value: Any) -> Item:
-        """Reads an instance, a name, {Name: {arguments}} or {"class_name": ..., "config": {...}}."""
+        """Reads an instance, a name, {Name: {arguments}} or what Keras's `serialize` makes: {"class_name": ...,
+        "config": {...}}, and for a function {"class_name": "function", "config": its name}."""
         if type(value) in self.classes.values():
             item: Item = value
             return item
@@ -172,7 +203,7 @@ class Family(Generic[Item]):
             return cls()
         if isinstance(value, Mapping):
             if "class_name" in value:
-                return self._build(value["class_name"], value.get("config") or {})
+                return self._deserialized(value)
             if len(value) == 1:
                 ((name, arguments),) = value.items()
                 return self._build(name, arguments)
@@ -186,6 +217,21 @@ class Family(Generic[Item]):
             f"cannot read {value!r} as {a} {self.what}.",
             hint=f"Expected a name, or {{Name: {{arguments}}}}; known: {', '.join(sorted(self.classes))}.",
         )
+
+    def _deserialized(self, value: Mapping[Any, Any]) -> Item:
+        """What Keras's `serialize` made of an object or a function of Keras."""
+        name, config = value["class_name"], value.get("config")
+        if name == "function" and isinstance(config, str):
+            name, config = config, {}
+        own = next((item for item in (name, value.get("registered_name")) if ">" in str(item)), None)
+        if own is not None and not self.knows(name):
+            raise SpecError(
+                f"{own!r} is a {self.what} of your own, whose code only one framework could run.",
+                hint=f"Use one of {', '.join(sorted(self.classes))}.",
+            )
+        if isinstance(config, Mapping):
+            config = {key: as_meant(item) for key, item in config.items()}
+        return self._build(name, config or {})
 
     def _build(self, name: object, arguments: Any) -> Item:
         cls = self.find(name)

@@ -24,6 +24,11 @@ def _reduction(value: Any) -> Any:
     return value
 
 
+def _dtype(value: Any) -> None:
+    if value is not None:
+        raise SpecError("a loss is computed in the precision of the run.", hint="Leave its dtype out.")
+
+
 # In Keras "mean" is another word for "sum_over_batch_size" (losses/loss.py: reduce_values).
 Reduction = Annotated[
     Literal["sum_over_batch_size", "mean", "sum", "mean_with_sample_weight"], BeforeValidator(_reduction)
@@ -39,7 +44,7 @@ class Loss(Configured):
     ignored: ClassVar[frozenset[str]] = frozenset({"name"})
     keyword_only: ClassVar[frozenset[str]] = frozenset({"dtype"})
 
-    dtype: None = None
+    dtype: Annotated[None, BeforeValidator(_dtype)] = None
 
     @property
     def recovers_logits(self) -> bool:
@@ -199,13 +204,34 @@ class Tversky(Loss):
     axis: Axes = None
 
 
+class CTC(_Plain):
+    """-log of the probability of all ways to spread the labels over the steps, with blanks (Graves et al. 2006).
+
+    Predictions are logits [batch, steps, classes]; class 0 is the blank. Labels [batch, length] are classes from 1
+    on, with zeros behind the last; every step counts. Keras computes it in float32, whatever its dtype.
+    """
+
+
+class Circle(Loss):
+    """softplus(logsumexp of the positives + logsumexp of the negatives), by pairs of examples (Sun et al. 2020).
+
+    Predictions are unit vectors [batch, features], labels integers [batch]: pairs of one label are the positives.
+    Examples whose value is 0 do not count.
+    """
+
+    gamma: Annotated[float, Field(allow_inf_nan=False)] = 80.0
+    margin: Annotated[float, Field(allow_inf_nan=False)] = 0.4
+    remove_diagonal: bool = True
+    reduction: Reduction = "sum_over_batch_size"
+
+
 LOSSES: Family[Loss] = Family(
     "loss",
     (
         SparseCategoricalCrossentropy, CategoricalCrossentropy, BinaryCrossentropy, BinaryFocalCrossentropy,
         CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, MeanSquaredError, MeanAbsoluteError,
         MeanAbsolutePercentageError, MeanSquaredLogarithmicError, Huber, LogCosh, CosineSimilarity, KLDivergence,
-        Poisson, Hinge, SquaredHinge, CategoricalHinge, Dice, Tversky,
+        Poisson, Hinge, SquaredHinge, CategoricalHinge, Dice, Tversky, CTC, Circle,
     ),
     aliases={
         "mse": MeanSquaredError, "MSE": MeanSquaredError, "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError,

@@ -112,6 +112,37 @@ class SparseCategoricalCrossentropy(Metric):
     axis: Literal[-1] = -1
 
 
+class Huber(Metric):
+    """Squared up to an error of `delta`, linear beyond it (keras.metrics.huber)."""
+
+    direction: ClassVar[Literal["up", "down"]] = "down"
+
+    delta: Annotated[float, Field(gt=0)] = 1.0
+
+
+class BinaryFocalCrossentropy(Metric):
+    """Binary cross-entropy times (1 - p of the true class)^gamma (keras.metrics.binary_focal_crossentropy)."""
+
+    direction: ClassVar[Literal["up", "down"]] = "down"
+
+    apply_class_balancing: bool = False
+    alpha: Smoothing = 0.25
+    gamma: Annotated[float, Field(ge=0)] = 2.0
+    from_logits: bool = False
+    label_smoothing: Smoothing = 0.0
+
+
+class CategoricalFocalCrossentropy(Metric):
+    """-alpha (1 - p)^gamma y log p, summed over the classes (keras.metrics.categorical_focal_crossentropy)."""
+
+    direction: ClassVar[Literal["up", "down"]] = "down"
+
+    alpha: Smoothing = 0.25
+    gamma: Annotated[float, Field(ge=0)] = 2.0
+    from_logits: bool = False
+    label_smoothing: Smoothing = 0.0
+
+
 class Perplexity(Metric):
     """exp of the mean of -log p[label] over the set; labels are integers, those of `ignore_class` do not count."""
 

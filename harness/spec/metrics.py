@@ -13,6 +13,7 @@ from pydantic import Field
 
 from harness.errors import SpecError
 from harness.spec.configured import Family
+from harness.spec.confusion_metrics import AUC, F1Score, FBetaScore, Precision, Recall
 from harness.spec.count_metrics import (
     BinaryIoU,
     FalseNegatives,
@@ -30,11 +31,14 @@ from harness.spec.count_metrics import (
 )
 from harness.spec.mean_metrics import (
     BinaryCrossentropy,
+    BinaryFocalCrossentropy,
     CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
     CategoricalHinge,
     ConcordanceCorrelation,
     CosineSimilarity,
     Hinge,
+    Huber,
     KLDivergence,
     LogCoshError,
     MeanAbsolutePercentageError,
@@ -45,19 +49,20 @@ from harness.spec.mean_metrics import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
-from harness.spec.metric_base import Count, Metric, Threshold
+from harness.spec.metric_base import Count, Metric
+from harness.spec.sequence_metrics import BLEU, CharacterErrorRate, WordErrorRate
 
 __all__ = [
-    "AUC", "METRICS", "Accuracy", "AutomaticAccuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU",
-    "CategoricalAccuracy", "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation",
-    "CosineSimilarity", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU",
-    "KLDivergence", "LogCoshError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU",
-    "MeanSquaredError", "MeanSquaredLogarithmicError", "Metric", "OneHotIoU", "OneHotMeanIoU",
-    "PearsonCorrelation", "Perplexity", "Poisson", "Precision", "PrecisionAtRecall", "R2Score", "Recall",
-    "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity", "SparseCategoricalAccuracy",
-    "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity",
-    "SquaredHinge", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives", "metrics_by_name",
-    "parse_metric",
+    "AUC", "BLEU", "METRICS", "Accuracy", "AutomaticAccuracy", "BinaryAccuracy", "BinaryCrossentropy",
+    "BinaryFocalCrossentropy", "BinaryIoU", "CategoricalAccuracy", "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy", "CategoricalHinge", "CharacterErrorRate", "ConcordanceCorrelation",
+    "CosineSimilarity", "F1Score", "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "Huber", "IoU",
+    "KLDivergence", "LogCoshError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU", "MeanSquaredError",
+    "MeanSquaredLogarithmicError", "Metric", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation", "Perplexity",
+    "Poisson", "Precision", "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "RootMeanSquaredError",
+    "SensitivityAtSpecificity", "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity", "SquaredHinge", "TopKCategoricalAccuracy",
+    "TrueNegatives", "TruePositives", "WordErrorRate", "metrics_by_name", "parse_metric",
 ]
 
 
@@ -107,45 +112,6 @@ class SparseTopKCategoricalAccuracy(Metric):
     k: Count = 5
 
 
-class Precision(Metric):
-    """True positives / predicted positives, over all entries or those of `class_id`."""
-
-    thresholds: Threshold | None = None
-    top_k: Count | None = None
-    class_id: Annotated[int, Field(ge=0)] | None = None
-
-
-class Recall(Metric):
-    """True positives / positives, over all entries or those of `class_id`."""
-
-    thresholds: Threshold | None = None
-    top_k: Count | None = None
-    class_id: Annotated[int, Field(ge=0)] | None = None
-
-
-class F1Score(Metric):
-    """Harmonic mean of precision and recall. Without `average`, one number per class: f1_score_0, f1_score_1..."""
-
-    average: Literal["micro", "macro", "weighted"] | None = None
-    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
-
-    @classmethod
-    def default_name(cls) -> str:
-        return "f1_score"
-
-
-class FBetaScore(Metric):
-    """Weighted harmonic mean of precision and recall: recall counts `beta` times as much."""
-
-    average: Literal["micro", "macro", "weighted"] | None = None
-    beta: Annotated[float, Field(gt=0)] = 1.0
-    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
-
-    @classmethod
-    def default_name(cls) -> str:
-        return "fbeta_score"
-
-
 class MeanSquaredError(Metric):
     """(y - p)^2, averaged over everything."""
 
@@ -165,26 +131,17 @@ class RootMeanSquaredError(Metric):
 
 
 class R2Score(Metric):
-    """1 - residual sum of squares / total sum of squares."""
+    """1 - residual sum of squares / total sum of squares; with num_regressors adjusted for their number.
 
-    class_aggregation: Literal["uniform_average", "variance_weighted_average"] = "uniform_average"
+    Without class_aggregation, one number per column.
+    """
+
+    class_aggregation: Literal["uniform_average", "variance_weighted_average"] | None = "uniform_average"
+    num_regressors: Annotated[int, Field(ge=0)] = 0
 
     @classmethod
     def default_name(cls) -> str:
         return "r2_score"
-
-
-class AUC(Metric):
-    """Area under the ROC or precision-recall curve, over fixed thresholds as Keras computes it."""
-
-    num_thresholds: Annotated[int, Field(ge=3)] = 200
-    curve: Literal["ROC", "PR"] = "ROC"
-    summation_method: Literal["interpolation", "minoring", "majoring"] = "interpolation"
-    from_logits: bool = False
-
-    @classmethod
-    def default_name(cls) -> str:
-        return "auc"
 
 
 METRICS: Family[Metric] = Family(
@@ -197,7 +154,8 @@ METRICS: Family[Metric] = Family(
         Hinge, SquaredHinge, CategoricalHinge, Poisson, KLDivergence, BinaryCrossentropy, CategoricalCrossentropy,
         SparseCategoricalCrossentropy, Perplexity, TruePositives, TrueNegatives, FalsePositives, FalseNegatives,
         SensitivityAtSpecificity, SpecificityAtSensitivity, PrecisionAtRecall, RecallAtPrecision, IoU, BinaryIoU,
-        MeanIoU, OneHotIoU, OneHotMeanIoU,
+        MeanIoU, OneHotIoU, OneHotMeanIoU, BLEU, WordErrorRate, CharacterErrorRate, Huber, BinaryFocalCrossentropy,
+        CategoricalFocalCrossentropy,
     ),
     aliases={
         "accuracy": AutomaticAccuracy, "acc": AutomaticAccuracy, "mse": MeanSquaredError, "MSE": MeanSquaredError,
@@ -205,13 +163,15 @@ METRICS: Family[Metric] = Family(
         "fbeta_score": FBetaScore, "mape": MeanAbsolutePercentageError, "MAPE": MeanAbsolutePercentageError,
         "msle": MeanSquaredLogarithmicError, "MSLE": MeanSquaredLogarithmicError, "bce": BinaryCrossentropy,
         "BCE": BinaryCrossentropy, "logcosh": LogCoshError,
+        "log_cosh": LogCoshError, "wer": WordErrorRate, "cer": CharacterErrorRate, "kld": KLDivergence,
+        "KLD": KLDivergence, "cosine_similarity": CosineSimilarity,
     },
 )
 
 # Arguments of Keras's metrics that a serialized one names and that are carried at their default only.
-_AT_DEFAULT: dict[str, Any] = {
-    "from_sorted_ids": False, "num_regressors": 0, "multi_label": False, "num_labels": None, "label_weights": None,
-}
+_AT_DEFAULT: dict[str, Any] = {"from_sorted_ids": False}
+# Keras's metrics that are no function of labels and predictions.
+_OF_VALUES = ("Mean", "Sum", "mean", "sum", "Metric")
 
 
 def parse_metric(value: Any) -> Metric:
@@ -221,9 +181,26 @@ def parse_metric(value: Any) -> Metric:
             return AutomaticAccuracy() if value == "accuracy" else AutomaticAccuracy(name=value)
         cls = METRICS.find(value)
         return cls() if value == cls.default_name() else cls(name=value)
-    if isinstance(value, Mapping) and isinstance(value.get("config"), Mapping):
-        return METRICS.parse({"class_name": value.get("class_name"), "config": _without_defaults(value["config"])})
+    if isinstance(value, Mapping) and "class_name" in value:
+        return _deserialized(value["class_name"], value.get("config"), value)
     return METRICS.parse(value)
+
+
+def _deserialized(name: Any, config: Any, value: Any) -> Metric:
+    """What keras.metrics.serialize made of a metric, or of a function that Keras makes one of."""
+    if name == "function" and isinstance(config, str):
+        return parse_metric(config)
+    if name in _OF_VALUES:
+        raise SpecError(f"{name} is a metric of given values and not of labels and predictions.",
+                        hint="The log's loss is the mean over the epoch; name a metric of labels and predictions.")
+    config = dict(config or {})
+    if name == "MeanMetricWrapper":
+        inner = parse_metric(config.pop("fn", None))
+        arguments = {**inner.config(), **config}
+        return METRICS.parse({"class_name": type(inner).__name__, "config": _without_defaults(arguments)})
+    if isinstance(config.get("label_weights"), Mapping):  # an array of its own in Keras
+        config["label_weights"] = config["label_weights"].get("config", {}).get("value")
+    return METRICS.parse({**value, "config": _without_defaults(config)})
 
 
 def _without_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,12 +212,20 @@ def _without_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def metrics_by_name(metrics: Iterable[Metric], output: str | None = None) -> dict[str, Metric]:
-    """{reported name: metric}, as Keras names an output's metrics in its log (an index where two share a name)."""
+def metrics_by_name(
+    metrics: Iterable[Metric], output: str | None = None, taken: Iterable[str] = ()
+) -> dict[str, Metric]:
+    """{reported name: metric}, as Keras names an output's metrics in its log: with an index where two share a name.
+
+    taken: the names of the metrics before them, for weighted ones (compile_utils.py: CompileMetrics.result).
+    """
     named: dict[str, Metric] = {}
-    seen: dict[str, int] = {}
+    prefix = f"{output}_" if output else ""
+    seen = dict.fromkeys(taken, 1)
     for metric in metrics:
-        name = f"{output}_{metric.reported_name}" if output else metric.reported_name
+        name = prefix + metric.reported_name
+        if name in taken:
+            name = f"{prefix}weighted_{metric.reported_name}"
         count = seen.get(name, 0)
         seen[name] = count + 1
         named[f"{name}_{count}" if count else name] = metric

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from harness.errors import SpecError, did_you_mean
+from harness.spec.constraints import Constraint
 from harness.spec.initializers import Initializer
 from harness.spec.layers.base import Layer, Shape, Weight
 from harness.spec.regularizers import Regularizer
@@ -77,6 +79,7 @@ class NamedWeight:
     regularizer: Regularizer | None
     size: int
     fans: tuple[float, float] | None = None
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,9 @@ class ModelSpec:
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        names = [item.name for item in self.inputs] + [node.name for node in self.nodes]
-        for name in names:
-            if names.count(name) > 1:
+        names = Counter([item.name for item in self.inputs] + [node.name for node in self.nodes])
+        for name, count in names.items():
+            if count > 1:
                 raise SpecError(f"two layers are named {name!r}; names must be unique.", where=f"model {self.name!r}")
         flat: dict[str, str] = {}
         for name in self.layers:
@@ -147,17 +150,20 @@ class ModelSpec:
     @cached_property
     def first_calls(self) -> dict[str, Node]:
         """The first call of every layer: the one that decides the shapes of its weights."""
-        calls: dict[str, Node] = {}
+        return {name: calls[0] for name, calls in self.calls.items()}
+
+    @cached_property
+    def calls(self) -> dict[str, list[Node]]:
+        """Layer -> its calls, in order."""
+        calls: dict[str, list[Node]] = {}
         for node in self.nodes:
-            calls.setdefault(node.layer, node)
+            calls.setdefault(node.layer, []).append(node)
         return calls
 
     def layer_weights(self, name: str) -> tuple[Weight, ...]:
         """The weights that a layer declares. A shared layer must declare the same at every call."""
         declared = None
-        for node in self.nodes:
-            if node.layer != name:
-                continue
+        for node in self.calls.get(name, ()):
             try:
                 weights = self.layers[name].weights(*self.input_shapes(node))
             except SpecError as error:
@@ -178,7 +184,7 @@ class ModelSpec:
             NamedWeight(
                 name=f"{name}/{weight.role}", layer=name, role=weight.role, shape=weight.shape,
                 initializer=weight.initializer, trainable=weight.trainable and self.layers[name].trainable,
-                regularizer=weight.regularizer, size=weight.size, fans=weight.fans,
+                regularizer=weight.regularizer, size=weight.size, fans=weight.fans, constraint=weight.constraint,
             )
             for name in self.first_calls
             for weight in self.layer_weights(name)

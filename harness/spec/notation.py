@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import SpecError
-from harness.spec import operators
 from harness.spec.configured import snake_case
 from harness.spec.layers.base import Layer, Shape
 from harness.spec.model import InputSpec, ModelSpec, Node, Reference
+from harness.spec.operators import Operators
 
 # The layers that only move values about; all others make floats of whole numbers.
 KEEP_INTEGERS = frozenset({
@@ -33,7 +33,7 @@ class Call:
 
 
 @dataclass(frozen=True, eq=False)
-class Tensor:
+class Tensor(Operators):
     """A symbolic tensor: the shape (batch first) and where it comes from (`KerasTensor` in Keras).
 
     call is None for an input. index: which output of the call.
@@ -44,44 +44,6 @@ class Tensor:
     call: Call | None = None
     index: int = 0
     name: str | None = field(default=None)
-
-    def __add__(self, other: Any) -> Any:
-        if isinstance(other, Tensor):
-            return operators.merged("Add", self, other)
-        return operators.scaled(self, 1.0, other, "+")
-
-    def __sub__(self, other: Any) -> Any:
-        if isinstance(other, Tensor):
-            return operators.merged("Subtract", self, other)
-        return operators.scaled(self, 1.0, -other if isinstance(other, (int, float)) else other, "-")
-
-    def __rsub__(self, other: Any) -> Any:
-        return operators.scaled(self, -1.0, other, "-")
-
-    def __mul__(self, other: Any) -> Any:
-        if isinstance(other, Tensor):
-            return operators.merged("Multiply", self, other)
-        return operators.scaled(self, other, 0.0, "*")
-
-    def __truediv__(self, other: Any) -> Any:
-        if not isinstance(other, (int, float)) or not other:
-            operators.unsupported("division by anything but a number", "Multiply by a number, or use layers.")
-        return operators.scaled(self, 1.0 / other, 0.0, "/")
-
-    def __neg__(self) -> Any:
-        return operators.scaled(self, -1.0, 0.0, "-")
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __getitem__(self, key: Any) -> Any:
-        return operators.unsupported("a part (x[...])", "Cut with Cropping1D or Cropping2D, or slice the arrays in "
-                                     "NumPy; return_sequences=False gives the last step.")
-
-    def __matmul__(self, other: Any) -> Any:
-        return operators.unsupported("@", "Use Dense or MultiHeadAttention.")
-
-    def __pow__(self, other: Any) -> Any:
-        return operators.unsupported("**", "Multiply the tensor by itself.")
 
 
 def Input(  # noqa: N802 (Keras's name)

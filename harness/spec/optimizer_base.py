@@ -25,10 +25,6 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Accumulation = Annotated[int, Field(ge=2, strict=True)]
 
-# Keras's arguments that would change training and that the harness does not carry, with the value that
-# leaves them off (a serialized Keras optimizer names them all).
-_REFUSED: dict[str, Any] = {"loss_scale_factor": None}
-
 
 def _patterns(value: Any) -> Any:
     patterns = (value,) if isinstance(value, str) else tuple(value or ())
@@ -50,13 +46,15 @@ class Optimizer(Configured):
     """Base of all optimizers: learning rate, decoupled weight decay, clipping, moving average, accumulation.
 
     use_ema: the moving average of the weights takes their place when a phase ends, and before that every
-    ema_overwrite_frequency updates.
+    ema_overwrite_frequency updates. loss_scale_factor: the gradients are those of the loss times this factor, and
+    are divided by it first of all.
     """
 
-    ignored: ClassVar[frozenset[str]] = frozenset({"name"})
+    # jit_compile and is_legacy_optimizer stand in the configurations of Keras 2 and change no number.
+    ignored: ClassVar[frozenset[str]] = frozenset({"name", "jit_compile", "is_legacy_optimizer"})
     keyword_only: ClassVar[frozenset[str]] = frozenset(
         {"weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "exclude_from_weight_decay", "use_ema",
-         "ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps"}
+         "ema_momentum", "ema_overwrite_frequency", "gradient_accumulation_steps", "loss_scale_factor"}
     )
 
     learning_rate: LearningRate = 0.001
@@ -68,17 +66,11 @@ class Optimizer(Configured):
     ema_momentum: Share = 0.99
     ema_overwrite_frequency: Count | None = None
     gradient_accumulation_steps: Accumulation | None = None
+    loss_scale_factor: Positive | None = None
     # Keras's rule for `var_names`: regular expressions that are searched for in the variable's name.
     exclude_from_weight_decay: Patterns = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        for name, off in _REFUSED.items():
-            if kwargs.pop(name, off) not in (off, None):
-                raise SpecError(
-                    f"the argument {name!r} is not supported.",
-                    where=type(self).__name__,
-                    hint=f"Leave {name!r} out: both frameworks would have to carry it, and only Keras does.",
-                )
         if kwargs.pop("decay", None) is not None:
             # Keras 3's own behaviour (base_optimizer.py).
             warnings.warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=2)

@@ -225,7 +225,47 @@ class ScheduleFreeAdamW(Optimizer):
         return ("z", "v")
 
 
-OPTIMIZERS: Family[Optimizer] = Family(
+# Keras's wrappers of optimizers that no single optimizer stands for, and the way out.
+_WRAPPERS = {
+    "MultiOptimizer": "Use one optimizer, with learning_rate_multipliers for layers that learn at another rate.",
+    "OptimizerMap": "Use one optimizer, with learning_rate_multipliers for layers that learn at another rate.",
+}
+
+
+class Optimizers(Family[Optimizer]):
+    """The table of optimizers, and the reader of Keras's LossScaleOptimizer: its inner optimizer.
+
+    Dynamic loss scaling keeps the gradients of half precision from vanishing. In float32 and float64, all that the
+    harness trains in, a scale of a power of two leaves every number as it is.
+    """
+
+    def _build(self, name: object, arguments: Any) -> Optimizer:
+        kind = str(name).lower().replace("_", "")
+        if kind == "lossscaleoptimizer":
+            return loss_scaled(**{str(key): item for key, item in dict(arguments or {}).items()})
+        for wrapper, hint in _WRAPPERS.items():
+            if kind == wrapper.lower():
+                raise SpecError(f"{wrapper} is not supported: its optimizers have a learning rate each.", hint=hint)
+        return super()._build(name, arguments)
+
+
+def loss_scaled(
+    inner_optimizer: Any = None, initial_scale: float = 2.0**15, dynamic_growth_steps: int = 2000,
+    name: str | None = None, **inherited: Any,
+) -> Optimizer:
+    """Keras's LossScaleOptimizer(inner_optimizer, ...) as the optimizer that it is here. `inherited`: the arguments
+    of the base class that older configurations hold, all of them off."""
+    off = {"use_ema": False, "ema_momentum": 0.99, "dynamic": True, "learning_rate": 0.0}
+    for argument, value in inherited.items():
+        if value not in (None, off.get(argument)):
+            raise SpecError(f"LossScaleOptimizer has no argument {argument}={value!r}.",
+                            hint="Give it to the inner optimizer.")
+    if inner_optimizer is None:
+        raise SpecError("LossScaleOptimizer needs an inner_optimizer.")
+    return OPTIMIZERS.parse(inner_optimizer)
+
+
+OPTIMIZERS: Family[Optimizer] = Optimizers(
     "optimizer",
     (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor, Muon, ScheduleFreeAdamW),
 )

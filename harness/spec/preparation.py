@@ -108,9 +108,43 @@ class Cast(Step):
     dtype: Literal["float32", "float64", "int32", "int64"] = "float32"
 
 
+class _TextStep(Step):
+    """What is done with the layer of the same name; a vocabulary that is not given is learned of the train split."""
+
+    max_tokens: int | None = Field(default=None, gt=1)
+    output_mode: Literal["int", "multi_hot", "count", "tf_idf"] = "int"
+    pad_to_max_tokens: bool = False
+    vocabulary: Names = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Those of the layer."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name != "arrays"}
+        return {name: value for name, value in fields.items() if name != "vocabulary" or value is not None}
+
+
+class TextVectorization(_TextStep):
+    """Texts to the places of their words in a vocabulary, or to one vector of them, as keras.layers.TextVectorization
+    does."""
+
+    standardize: Literal["lower_and_strip_punctuation", "lower", "strip_punctuation"] | None = (
+        "lower_and_strip_punctuation")
+    split: Literal["whitespace", "character"] = "whitespace"
+    ngrams: int | None = Field(default=None, ge=1)
+    output_sequence_length: int | None = Field(default=None, ge=1)
+
+
+class StringLookup(_TextStep):
+    """Texts to their place in a vocabulary, as keras.layers.StringLookup does."""
+
+    num_oov_indices: int = Field(default=1, ge=0)
+    mask_token: str | None = None
+    oov_token: str = "[UNK]"
+
+
+TEXT_STEPS = (TextVectorization, StringLookup)
 STEPS: Family[Step] = Family(
     "preparation step",
-    (Clean, Standardise, MinMax, Rescale, OneHot, Flatten, Channels, Cast),
+    (Clean, Standardise, MinMax, Rescale, OneHot, Flatten, Channels, Cast, *TEXT_STEPS),
     {"standardize": Standardise, "rescaling": Rescale},
 )
 

@@ -11,18 +11,29 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from harness.errors import SpecError, did_you_mean
+from harness.errors import SpecError
 from harness.spec.configured import Configured
-from harness.spec.losses import LOSSES, Loss
-from harness.spec.metrics import Metric, parse_metric
 from harness.spec.optimizers import OPTIMIZERS, Adam, Optimizer, OptimizerArgument
+from harness.spec.outputs import (
+    LossArgument,
+    LossSpec,
+    LossWeights,
+    MetricsArgument,
+    MetricSpec,
+    loss_weights_by_output,
+    losses_by_output,
+    metrics_by_output,
+    parse_loss,
+    parse_metrics,
+)
+
+__all__ = [
+    "EarlyStopping", "LossSpec", "LossWeights", "MetricSpec", "Phase", "Recipe", "ResolvedPhase",
+    "check_metrics", "loss_weights_by_output", "losses_by_output", "metrics_by_output",
+]
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Weights = Annotated[float, Field(allow_inf_nan=False)]
-LossSpec = Loss | tuple[Loss | None, ...] | dict[str, Loss]
-MetricList = tuple[Metric, ...]
-MetricSpec = MetricList | tuple[MetricList, ...] | dict[str, MetricList]
-LossWeights = float | tuple[float, ...] | dict[str, float]
 
 
 class EarlyStopping(Configured):
@@ -58,47 +69,6 @@ class EarlyStopping(Configured):
         return self.config()
 
 
-def _parse_loss(value: Any) -> Any:
-    """One loss; or one per output, as a list in the outputs' order or {output name: loss}."""
-    if isinstance(value, (list, tuple)):
-        return tuple(None if item is None else LOSSES.parse(item) for item in value)
-    if isinstance(value, Mapping) and "class_name" not in value and not _is_call(value):
-        return {str(output): LOSSES.parse(item) for output, item in value.items()}
-    return LOSSES.parse(value)
-
-
-def _is_call(value: Mapping[Any, Any]) -> bool:
-    """Whether a mapping reads {Name: {arguments}} and not {output name: loss}."""
-    if len(value) != 1:
-        return False
-    (arguments,) = value.values()
-    if not isinstance(arguments, Mapping):
-        return arguments is None
-    # {output: {"Huber": {...}}} has a loss's name inside, {"Huber": {...}} has its arguments.
-    return "class_name" not in arguments and not any(LOSSES.knows(name) for name in arguments)
-
-
-def _parse_metrics(value: Any) -> Any:
-    """One list for the only output; one per output as a list of lists or {output name: metrics}."""
-    if value is None:
-        return ()
-    if isinstance(value, Mapping) and "class_name" not in value and not _is_metric_call(value):
-        return {str(output): _metric_list(item) for output, item in value.items()}
-    items = list(value) if isinstance(value, (list, tuple)) else [value]
-    if any(isinstance(item, (list, tuple)) for item in items):
-        return tuple(_metric_list(item) for item in items)
-    return _metric_list(items)
-
-
-def _is_metric_call(value: Mapping[Any, Any]) -> bool:
-    return len(value) == 1 and all(isinstance(arguments, Mapping) for arguments in value.values())
-
-
-def _metric_list(value: Any) -> MetricList:
-    items = list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
-    return tuple(parse_metric(item) for item in items)
-
-
 def _parse_early_stopping(value: Any) -> EarlyStopping | None:
     return None if value is None or value is False else EarlyStopping.parse(value)
 
@@ -107,8 +77,6 @@ def _as_patterns(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-LossArgument = Annotated[LossSpec, BeforeValidator(_parse_loss)]
-MetricsArgument = Annotated[MetricSpec, BeforeValidator(_parse_metrics)]
 EarlyStoppingArgument = Annotated[EarlyStopping | None, BeforeValidator(_parse_early_stopping)]
 Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_patterns)]
 
@@ -133,9 +101,10 @@ class Phase(Configured):
     epochs: Count = 1
     steps: Count | None = None
     optimizer: Annotated[Optimizer | None, _optional(OPTIMIZERS.parse)] = None
-    loss: Annotated[LossSpec | None, _optional(_parse_loss)] = None
+    loss: Annotated[LossSpec | None, _optional(parse_loss)] = None
     loss_weights: LossWeights | None = None
-    metrics: Annotated[MetricSpec | None, _optional(_parse_metrics)] = None
+    metrics: Annotated[MetricSpec | None, _optional(parse_metrics)] = None
+    weighted_metrics: Annotated[MetricSpec | None, _optional(parse_metrics)] = None
     batch_size: Count | None = None
     shuffle: bool | None = None
     drop_last: bool | None = None
@@ -174,6 +143,12 @@ class ResolvedPhase(Phase):
     continues_optimizer: bool = False
 
 
+def check_metrics(phase: Phase, outputs: Sequence[str]) -> None:
+    """Raises SpecError where the metrics, weighted or not, do not fit these outputs."""
+    metrics_by_output(phase.metrics or (), outputs)
+    metrics_by_output(phase.weighted_metrics or (), outputs, "weighted_metrics")
+
+
 def _parse_phases(value: Any) -> Any:
     if value is None:
         return ()
@@ -192,14 +167,16 @@ class Recipe(Configured):
     """How to train. `epochs` counts if there are no `phases`: then there is one, named "pretrain".
 
     loss: one, or one per output (a list in the outputs' order, or {output name: loss}). metrics: one list, or
-    one per output likewise. shuffle: the order is drawn anew for every epoch. drop_last: leaves out an epoch's
-    last batch if it is not full. class_weight: {class: factor of its examples' losses}. keep_best: the weights
-    of the epoch in which this entry of the log was best are the phase's result.
+    one per output likewise; weighted_metrics: those in which sample and class weights count. shuffle: the order is
+    drawn anew for every epoch. drop_last: leaves out an epoch's last batch if it is not full. class_weight: {class:
+    factor of its examples' losses}. keep_best: the weights of the epoch in which this entry of the log was best are
+    the phase's result.
     """
 
     loss: LossArgument
     optimizer: OptimizerArgument = Field(default_factory=Adam)
     metrics: MetricsArgument = ()
+    weighted_metrics: MetricsArgument = ()
     loss_weights: LossWeights | None = None
     batch_size: Count = 32
     epochs: Count = 1
@@ -258,48 +235,6 @@ class Recipe(Configured):
 
 
 _FROM_RECIPE = (
-    "loss", "loss_weights", "metrics", "batch_size", "shuffle", "drop_last", "class_weight", "early_stopping",
-    "keep_best",
+    "loss", "loss_weights", "metrics", "weighted_metrics", "batch_size", "shuffle", "drop_last", "class_weight",
+    "early_stopping", "keep_best",
 )
-
-
-def losses_by_output(loss: LossSpec, outputs: Sequence[str]) -> dict[str, Loss]:
-    """{output name: its loss}; one loss stands for every output, as in Keras. Outputs without one are absent."""
-    if isinstance(loss, Loss):
-        return dict.fromkeys(outputs, loss)
-    given = _by_output("loss", loss, outputs)
-    return {output: item for output, item in given.items() if item is not None}
-
-
-def loss_weights_by_output(weights: LossWeights | None, outputs: Sequence[str]) -> dict[str, float]:
-    """{output name: the factor of its loss}; 1 where none is given."""
-    if weights is None or isinstance(weights, float):
-        return dict.fromkeys(outputs, 1.0 if weights is None else weights)
-    given = _by_output("loss_weights", weights, outputs)
-    return {output: float(given.get(output, 1.0)) for output in outputs}
-
-
-def metrics_by_output(metrics: MetricSpec, outputs: Sequence[str]) -> dict[str, MetricList]:
-    """{output name: its metrics}; a flat list belongs to the only output, or has one metric per output."""
-    if not metrics:
-        return dict.fromkeys(outputs, ())
-    if len(outputs) == 1 and not isinstance(metrics, dict) and isinstance(metrics[0], Metric):
-        return {outputs[0]: _metric_list(metrics)}
-    given = _by_output("metrics", metrics, outputs)
-    return {output: _metric_list(given.get(output)) for output in outputs}
-
-
-def _by_output(what: str, given: Any, outputs: Sequence[str]) -> dict[str, Any]:
-    if isinstance(given, Mapping):
-        for output in given:
-            if output not in outputs:
-                raise SpecError(
-                    f"{what}: the model has no output {output!r}.", hint=did_you_mean(output, outputs)
-                )
-        return dict(given)
-    if len(given) != len(outputs):
-        raise SpecError(
-            f"{what}: the model has {len(outputs)} outputs ({', '.join(outputs)}), got {len(given)}.",
-            hint=f"Write {{output name: {what}}}.",
-        )
-    return dict(zip(outputs, given, strict=True))

@@ -1,4 +1,4 @@
-"""Precision, recall, F-scores and AUC from counts over the whole set (keras/src/metrics/confusion_metrics.py,
+"""Precision, recall and F-scores from counts over the whole set (keras/src/metrics/confusion_metrics.py,
 f_score_metrics.py, utils/metrics_utils.py).
 
 Keras's versions refuse integer class labels; here they are read as their one-hot form.
@@ -44,6 +44,14 @@ def divide_no_nan(first: Any, second: Any) -> Any:
     return np.where(second == 0, 0.0, first / np.where(second == 0, 1.0, second))
 
 
+def only_top_k(y_pred: Values, k: int) -> Values:
+    """Everything below the k largest at -1e10, as Keras does it; the first of equals wins."""
+    order = np.argsort(-y_pred, axis=-1, kind="stable")
+    top = np.zeros(y_pred.shape, bool)
+    np.put_along_axis(top, order[..., :k], True, axis=-1)
+    return np.where(top, y_pred, -1e10)
+
+
 class PrecisionOrRecall:
     """True positives over predicted positives (precision) or over positives (recall)."""
 
@@ -56,11 +64,7 @@ class PrecisionOrRecall:
     def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
         labels = one_hot_labels(y_true, y_pred).astype(bool)
         if self.metric.top_k is not None:
-            # Keras sends everything below the k largest to -1e10; the first of equals wins.
-            order = np.argsort(-y_pred, axis=-1, kind="stable")
-            top = np.zeros(y_pred.shape, bool)
-            np.put_along_axis(top, order[..., : self.metric.top_k], True, axis=-1)
-            y_pred = np.where(top, y_pred, -1e10)
+            y_pred = only_top_k(y_pred, self.metric.top_k)
         threshold = self.metric.thresholds
         if threshold is None:
             threshold = 0.5 if self.metric.top_k is None else -1e10
@@ -110,50 +114,3 @@ class FBeta:
         if self.metric.average == "weighted":
             return (score * (labels / (labels.sum() + EPSILON))).sum()
         return score if self.metric.average is None else score.mean()
-
-
-class AreaUnderCurve:
-    """AUC over num_thresholds evenly spaced thresholds, the end ones just outside of [0, 1]."""
-
-    def __init__(self, metric: spec.AUC) -> None:
-        self.metric = metric
-        # Per bucket of prediction values: weight of the positives, weight of the negatives.
-        self.positives = np.zeros(metric.num_thresholds)
-        self.negatives = np.zeros(metric.num_thresholds)
-
-    def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
-        labels = one_hot_labels(y_true, y_pred).astype(bool).ravel()
-        weight = broadcast_weight(sample_weight, y_pred.shape).ravel()
-        if self.metric.from_logits:
-            y_pred = 1 / (1 + np.exp(-y_pred))
-        count = self.metric.num_thresholds
-        # In the predictions' own dtype, as Keras does: the bucket of a value at an edge depends on it.
-        scaled = np.clip(y_pred.ravel(), 0, 1) * y_pred.dtype.type(count - 1)
-        bucket = np.maximum(np.ceil(scaled) - 1, 0).astype(np.int64)
-        self.positives += np.bincount(bucket, weight * labels, count)
-        self.negatives += np.bincount(bucket, weight * ~labels, count)
-
-    def result(self) -> float:
-        true_positives = np.cumsum(self.positives[::-1])[::-1]
-        false_positives = np.cumsum(self.negatives[::-1])[::-1]
-        positives, negatives = self.positives.sum(), self.negatives.sum()
-        if self.metric.curve == "PR" and self.metric.summation_method == "interpolation":
-            return self._interpolated(true_positives, false_positives, positives)
-        recall = divide_no_nan(true_positives, positives)
-        if self.metric.curve == "ROC":
-            x, y = divide_no_nan(false_positives, negatives), recall
-        else:
-            x, y = recall, divide_no_nan(true_positives, true_positives + false_positives)
-        heights = {"minoring": np.minimum(y[:-1], y[1:]), "majoring": np.maximum(y[:-1], y[1:])}
-        return float(((x[:-1] - x[1:]) * heights.get(self.metric.summation_method, (y[:-1] + y[1:]) / 2)).sum())
-
-    @staticmethod
-    def _interpolated(true_positives: Values, false_positives: Values, positives: float) -> float:
-        """Davis and Goadrich 2006, as Keras's interpolate_pr_auc."""
-        gained = true_positives[:-1] - true_positives[1:]
-        predicted = true_positives + false_positives
-        slope = divide_no_nan(gained, np.maximum(predicted[:-1] - predicted[1:], 0))
-        intercept = true_positives[1:] - slope * predicted[1:]
-        both = (predicted[:-1] > 0) & (predicted[1:] > 0)
-        ratio = np.where(both, divide_no_nan(predicted[:-1], np.maximum(predicted[1:], 0)), 1.0)
-        return float(divide_no_nan(slope * (gained + intercept * np.log(ratio)), positives).sum())

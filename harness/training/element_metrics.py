@@ -96,12 +96,44 @@ def kl_divergence(y_true: Values, y_pred: Values) -> Values:
 def binary_crossentropy(y_true: Values, y_pred: Values, from_logits: bool, label_smoothing: float) -> Values:
     y_true, y_pred = paired(y_true, y_pred)
     y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    return np.asarray(binary_elements(y_true, y_pred, from_logits).mean(axis=-1))
+
+
+def binary_elements(y_true: Values, y_pred: Values, from_logits: bool) -> Values:
+    """The binary cross-entropy of every entry."""
     if from_logits:
-        each = np.maximum(y_pred, 0) - y_pred * y_true + np.log1p(np.exp(-np.abs(y_pred)))
-    else:
-        p = np.clip(y_pred, EPSILON, 1 - EPSILON)
-        each = -(y_true * np.log(p) + (1 - y_true) * np.log(1 - p))
+        return np.asarray(np.maximum(y_pred, 0) - y_pred * y_true + np.log1p(np.exp(-np.abs(y_pred))))
+    p = np.clip(y_pred, EPSILON, 1 - EPSILON)
+    return np.asarray(-(y_true * np.log(p) + (1 - y_true) * np.log(1 - p)))
+
+
+def huber(y_true: Values, y_pred: Values, delta: float) -> Values:
+    y_true, y_pred = paired(y_true, y_pred)
+    error = np.abs(y_pred - y_true)
+    return np.asarray(np.where(error <= delta, 0.5 * error**2, delta * error - 0.5 * delta**2).mean(axis=-1))
+
+
+def binary_focal_crossentropy(
+    y_true: Values, y_pred: Values, from_logits: bool, label_smoothing: float, gamma: float, alpha: float | None
+) -> Values:
+    """alpha: of the class balancing, None without it."""
+    y_true, y_pred = paired(y_true, y_pred)
+    y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
+    p = 1 / (1 + np.exp(-y_pred)) if from_logits else y_pred
+    each = binary_elements(y_true, y_pred, from_logits) * (1 - (y_true * p + (1 - y_true) * (1 - p))) ** gamma
+    if alpha is not None:
+        each = each * (y_true * alpha + (1 - y_true) * (1 - alpha))
     return np.asarray(each.mean(axis=-1))
+
+
+def categorical_focal_crossentropy(
+    y_true: Values, y_pred: Values, from_logits: bool, label_smoothing: float, gamma: float, alpha: float
+) -> Values:
+    y_true, y_pred = paired(y_true, y_pred)
+    y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_true.shape[-1]
+    p = np.exp(log_softmax(y_pred, -1)) if from_logits else y_pred
+    p = np.clip(p / p.sum(axis=-1, keepdims=True), EPSILON, 1 - EPSILON)
+    return np.asarray((-y_true * np.log(p) * (1 - p) ** gamma * alpha).sum(axis=-1))
 
 
 def categorical_crossentropy(

@@ -102,13 +102,13 @@ class PhaseLoop:
             log |= {f"{output.name}_loss": float(mean) for output, mean in zip(self.plan.outputs, means, strict=True)}
         if played.outputs is not None:
             rows = self.plan.tape.indices[start:stop]
-            log |= self._measured(played.outputs, {k: v[rows[rows >= 0]] for k, v in self.train.y.items()})
+            log |= self._measured(played.outputs, self.train, rows[rows >= 0])
         log["seconds"] = sum(window.seconds for window in self.run.windows[before:])
         log["learning_rate"] = float(self.plan.tape.learning_rates[stop - 1])
         if self.validation is not None:
             assert self.phase.batch_size is not None
             loss, outputs = self.session.evaluate(self.validation, self.phase.batch_size)
-            measured = self._measured(outputs, self.validation.y)
+            measured = self._measured(outputs, self.validation)
             log["val_loss"] = loss
             if len(self.plan.outputs) > 1:
                 log |= {f"val_{name}_loss": part for name, part in self.session.part_losses.items()}
@@ -160,14 +160,10 @@ class PhaseLoop:
             raise CellFailed("nan_loss", f"the loss became {losses[bad[0]]} at step {step} of phase {self.plan.name!r} "
                                          f"(learning rate {self.plan.tape.learning_rates[step]:.3g}).")
 
-    def _measured(self, outputs: tuple[np.ndarray, ...], targets: Mapping[str, np.ndarray]) -> dict[str, float]:
-        results: dict[str, float] = {}
-        for output, predicted in zip(self.plan.outputs, outputs, strict=True):
-            metrics = self.metrics[output.name]
+    def _measured(self, outputs: tuple[np.ndarray, ...], arrays: Arrays, rows: Any = ...) -> dict[str, float]:
+        for metrics in self.metrics.values():
             metrics.reset()
-            metrics.update(targets[output.name], predicted)
-            results |= metrics.result()
-        return results
+        return measured(self.plan, self.metrics, outputs, arrays, rows)
 
     def _decide(self, epoch: int, log: dict[str, Any]) -> bool:
         """Keeps the best weights, and says whether training ends here."""
@@ -210,4 +206,18 @@ def metric_sets(plan: Plan, phase: ResolvedPhase) -> dict[str, MetricSet]:
     """Output name -> its metrics, their names prefixed where the model has several outputs, as Keras does."""
     names = [output.name for output in plan.outputs]
     metrics = metrics_by_output(phase.metrics or (), names)
-    return {name: MetricSet(metrics[name], name if len(names) > 1 else None) for name in names}
+    weighted = metrics_by_output(phase.weighted_metrics or (), names, "weighted_metrics")
+    return {name: MetricSet(metrics[name], name if len(names) > 1 else None, weighted[name]) for name in names}
+
+
+def measured(
+    plan: Plan, metrics: Mapping[str, MetricSet], outputs: tuple[np.ndarray, ...], arrays: Arrays,
+    rows: Any = ...,
+) -> dict[str, float]:
+    """What the metrics say of the outputs for these rows of a split (all: `...`)."""
+    results: dict[str, float] = {}
+    weight = None if arrays.sample_weight is None else arrays.sample_weight[rows]
+    for output, predicted in zip(plan.outputs, outputs, strict=True):
+        metrics[output.name].update(arrays.y[output.name][rows], predicted, weight)
+        results |= metrics[output.name].result()
+    return results

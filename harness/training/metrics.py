@@ -7,17 +7,21 @@ Sums are kept in float64. Shapes: labels [n, ...], predictions [n, ..., classes]
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import SpecError
 from harness.spec import metrics as spec
+from harness.spec.sequence_metrics import BLEU, CharacterErrorRate, WordErrorRate
+from harness.training import accuracies
 from harness.training import element_metrics as elements
-from harness.training.confusion_metrics import AreaUnderCurve, FBeta, PrecisionOrRecall
+from harness.training import sequence_metrics as sequences
+from harness.training.confusion_metrics import FBeta, PrecisionOrRecall
+from harness.training.curve_metrics import AreaUnderCurve
 from harness.training.ranks import same_rank
-from harness.training.threshold_metrics import BestAtConstraint, CountOf, Overlap
+from harness.training.threshold_metrics import AtThresholds, BestAtConstraint, CountOf, Overlap
 
 Values = NDArray[Any]
 
@@ -112,9 +116,10 @@ class RootMeanSquaredError:
 class R2:
     """Coefficient of determination per column, then averaged (metrics/regression_metrics.py: R2Score)."""
 
-    def __init__(self, aggregation: str) -> None:
-        self.aggregation = aggregation
+    def __init__(self, metric: spec.R2Score) -> None:
+        self.aggregation, self.regressors = metric.class_aggregation, metric.num_regressors
         self.sums: Values | None = None
+        self.examples = 0
 
     def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
         y_true, y_pred = same_rank(np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64))
@@ -122,13 +127,14 @@ class R2:
             y_true, y_pred = y_true[:, None], y_pred[:, None]
         if y_true.ndim != 2 or y_true.shape != y_pred.shape:
             raise SpecError(f"r2_score needs [n, columns] twice, got {y_true.shape} and {y_pred.shape}.")
+        self.examples += y_true.size  # Keras counts entries
         weight = np.ones(1) if sample_weight is None else np.asarray(sample_weight, np.float64)
         weight = np.broadcast_to(weight[:, None] if weight.ndim == 1 else weight, y_true.shape)
         error = np.square(y_true - y_pred) * weight
         sums = np.stack([part.sum(axis=0) for part in (weight, y_true * weight, y_true**2 * weight, error)])
         self.sums = sums if self.sums is None else self.sums + sums
 
-    def result(self) -> float:
+    def result(self) -> Any:
         if self.sums is None:
             return 0.0
         count, total, squares, error = self.sums
@@ -137,54 +143,20 @@ class R2:
             scores = 1.0 - error / variation
             scores = np.where(np.isinf(scores), 0.0, scores)
             if self.aggregation == "variance_weighted_average":
-                return float((variation * scores).sum() / variation.sum())
-        return float(scores.mean())
+                scores = (variation * scores).sum() / variation.sum()
+            elif self.aggregation is not None:
+                scores = scores.mean()
+        # Keras adjusts only where there are more examples than regressors and one.
+        free = self.examples - self.regressors - 1
+        if self.regressors and free > 0:
+            scores = 1.0 - (1.0 - scores) * (self.examples - 1) / free
+        return scores if np.ndim(scores) else float(scores)
 
 
-def equal(y_true: Values, y_pred: Values) -> Values:
-    return np.equal(*same_rank(y_true, y_pred))
-
-
-def binary_accuracy(y_true: Values, y_pred: Values, threshold: float = 0.5) -> Values:
-    y_true, y_pred = same_rank(y_true, y_pred)
-    return np.equal(y_true, y_pred > threshold)
-
-
-def categorical_accuracy(y_true: Values, y_pred: Values) -> Values:
-    return np.asarray(y_true.argmax(axis=-1) == y_pred.argmax(axis=-1))
-
-
-def sparse_categorical_accuracy(y_true: Values, y_pred: Values) -> Values:
-    return np.asarray(without_last_one(y_true, y_pred) == y_pred.argmax(axis=-1))
-
-
-def top_k_categorical_accuracy(y_true: Values, y_pred: Values, k: int) -> Values:
-    return in_top_k(y_true.argmax(axis=-1), y_pred, k)
-
-
-def sparse_top_k_categorical_accuracy(y_true: Values, y_pred: Values, k: int) -> Values:
-    return in_top_k(without_last_one(y_true, y_pred).astype(np.int64), y_pred, k)
-
-
-def without_last_one(y_true: Values, y_pred: Values) -> Values:
-    """Integer labels [n, 1] as [n]."""
-    return y_true[..., 0] if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 else y_true
-
-
-def in_top_k(labels: Values, y_pred: Values, k: int) -> Values:
-    """tf.math.in_top_k: fewer than k predictions are strictly larger; not if one of them is not finite."""
-    of_label = np.take_along_axis(y_pred, labels[..., None], axis=-1)
-    return np.asarray(((y_pred > of_label).sum(axis=-1) < k) & np.isfinite(y_pred).all(axis=-1))
-
-
-def squared_error(y_true: Values, y_pred: Values) -> Values:
-    y_true, y_pred = same_rank(np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64))
-    return np.asarray(np.square(y_true - y_pred).mean(axis=-1))
-
-
-def absolute_error(y_true: Values, y_pred: Values) -> Values:
-    y_true, y_pred = same_rank(np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64))
-    return np.asarray(np.abs(y_true - y_pred).mean(axis=-1))
+def precision_or_recall(metric: Any, which: Literal["precision", "recall"]) -> Any:
+    if isinstance(metric.thresholds, tuple):
+        return AtThresholds(metric, which)
+    return PrecisionOrRecall(metric, which)
 
 
 def automatic_accuracy(y_true_shape: tuple[int, ...], y_pred_shape: tuple[int, ...]) -> spec.Metric:
@@ -200,16 +172,22 @@ class MetricSet:
     """The metrics of one output.
 
     metrics: specs. output: the output's name where the model has several; it then prefixes the metrics' names.
+    weighted: the metrics in which sample weights count; without any mention of them (None), they count in all.
     """
 
-    def __init__(self, metrics: Iterable[spec.Metric], output: str | None = None) -> None:
-        self.metrics = spec.metrics_by_name(metrics, output)
+    def __init__(
+        self, metrics: Iterable[spec.Metric], output: str | None = None, weighted: Iterable[spec.Metric] | None = None
+    ) -> None:
+        plain = spec.metrics_by_name(metrics, output)
+        heavy = spec.metrics_by_name(weighted or (), output, plain)
+        self.metrics = plain | heavy
+        self.weighted = set(plain if weighted is None else heavy)
         self._states: dict[str, Any] = {}
 
     def update(
         self, y_true: Values, y_pred: Values, sample_weight: Values | None = None, mask: Values | None = None
     ) -> None:
-        """Adds a batch: labels, predictions, and (only if they are to count) weights and the output's mask."""
+        """Adds a batch: labels, predictions, and, if there are any, weights and the output's mask."""
         y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
         if len(y_true) != len(y_pred):
             raise SpecError(f"{len(y_true)} labels and {len(y_pred)} predictions do not make a batch.")
@@ -218,7 +196,7 @@ class MetricSet:
                 if isinstance(metric, spec.AutomaticAccuracy):
                     metric = automatic_accuracy(y_true.shape, y_pred.shape)
                 self._states[name] = METRICS[type(metric)](metric)
-            self._states[name].update(y_true, y_pred, sample_weight, mask)
+            self._states[name].update(y_true, y_pred, sample_weight if name in self.weighted else None, mask)
 
     def result(self) -> dict[str, float]:
         """{reported name: value} since the last reset; a metric with one value per class reports name_0, name_1..."""
@@ -236,22 +214,24 @@ class MetricSet:
 
 
 METRICS: dict[type[spec.Metric], Callable[[Any], Any]] = {
-    spec.Accuracy: lambda metric: MeanOf(equal),
-    spec.BinaryAccuracy: lambda metric: MeanOf(lambda t, p: binary_accuracy(t, p, metric.threshold)),
-    spec.CategoricalAccuracy: lambda metric: MeanOf(categorical_accuracy),
-    spec.SparseCategoricalAccuracy: lambda metric: MeanOf(sparse_categorical_accuracy),
-    spec.TopKCategoricalAccuracy: lambda metric: MeanOf(lambda t, p: top_k_categorical_accuracy(t, p, metric.k)),
-    spec.SparseTopKCategoricalAccuracy: lambda metric: MeanOf(
-        lambda t, p: sparse_top_k_categorical_accuracy(t, p, metric.k)
+    spec.Accuracy: lambda metric: MeanOf(accuracies.equal),
+    spec.BinaryAccuracy: lambda metric: MeanOf(lambda t, p: accuracies.binary_accuracy(t, p, metric.threshold)),
+    spec.CategoricalAccuracy: lambda metric: MeanOf(accuracies.categorical_accuracy),
+    spec.SparseCategoricalAccuracy: lambda metric: MeanOf(accuracies.sparse_categorical_accuracy),
+    spec.TopKCategoricalAccuracy: lambda metric: MeanOf(
+        lambda t, p: accuracies.top_k_categorical_accuracy(t, p, metric.k)
     ),
-    spec.Precision: lambda metric: PrecisionOrRecall(metric, "precision"),
-    spec.Recall: lambda metric: PrecisionOrRecall(metric, "recall"),
+    spec.SparseTopKCategoricalAccuracy: lambda metric: MeanOf(
+        lambda t, p: accuracies.sparse_top_k_categorical_accuracy(t, p, metric.k)
+    ),
+    spec.Precision: lambda metric: precision_or_recall(metric, "precision"),
+    spec.Recall: lambda metric: precision_or_recall(metric, "recall"),
     spec.F1Score: lambda metric: FBeta(metric, 1.0),
     spec.FBetaScore: lambda metric: FBeta(metric, metric.beta),
-    spec.MeanSquaredError: lambda metric: MeanOf(squared_error),
-    spec.MeanAbsoluteError: lambda metric: MeanOf(absolute_error),
+    spec.MeanSquaredError: lambda metric: MeanOf(accuracies.squared_error),
+    spec.MeanAbsoluteError: lambda metric: MeanOf(accuracies.absolute_error),
     spec.RootMeanSquaredError: lambda metric: RootMeanSquaredError(),
-    spec.R2Score: lambda metric: R2(metric.class_aggregation),
+    spec.R2Score: R2,
     spec.AUC: AreaUnderCurve,
     spec.MeanAbsolutePercentageError: lambda metric: MeanOf(elements.percentage_error),
     spec.MeanSquaredLogarithmicError: lambda metric: MeanOf(elements.squared_logarithmic_error),
@@ -274,6 +254,17 @@ METRICS: dict[type[spec.Metric], Callable[[Any], Any]] = {
     ),
     spec.SparseCategoricalCrossentropy: SparseCrossentropy,
     spec.Perplexity: Perplexity,
+    spec.Huber: lambda metric: MeanOf(lambda t, p: elements.huber(t, p, metric.delta)),
+    spec.BinaryFocalCrossentropy: lambda metric: MeanOf(lambda t, p: elements.binary_focal_crossentropy(
+        t, p, metric.from_logits, metric.label_smoothing, metric.gamma,
+        metric.alpha if metric.apply_class_balancing else None,
+    )),
+    spec.CategoricalFocalCrossentropy: lambda metric: MeanOf(lambda t, p: elements.categorical_focal_crossentropy(
+        t, p, metric.from_logits, metric.label_smoothing, metric.gamma, metric.alpha,
+    )),
+    BLEU: sequences.BLEU,
+    WordErrorRate: sequences.ErrorRate,
+    CharacterErrorRate: sequences.ErrorRate,
     spec.TruePositives: lambda metric: CountOf(metric, "true_positives"),
     spec.TrueNegatives: lambda metric: CountOf(metric, "true_negatives"),
     spec.FalsePositives: lambda metric: CountOf(metric, "false_positives"),

@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.backends.contract import Backend, Session, State, Weights
 from harness.data.dataset import Dataset
+from harness.data.text_prefix import on_host
 from harness.errors import SpecError
 from harness.plan.binding import Arrays, bind
 from harness.plan.compiler import compile_phase
@@ -23,7 +24,7 @@ from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import Recipe, ResolvedPhase
 from harness.training.checks import check_log
-from harness.training.loop import Clock, PhaseLoop, PhaseRun, Progress, metric_sets
+from harness.training.loop import Clock, PhaseLoop, PhaseRun, Progress, measured, metric_sets
 from harness.training.state import read_state
 
 # Training-mode predictions of one epoch are kept for Keras's training metrics up to this size; beyond it
@@ -78,6 +79,7 @@ class Job:
 def train(job: Job) -> Training:
     """Runs all phases. Raises SpecError for what cannot be done, CellFailed for a training that broke."""
     began = job.clock()
+    job = behind_the_host(job)
     readback = job.backend.configure(job.execution)
     result = Training([], [], None, State({}), {}, {}, {}, readback, None)
     spec, state = job.spec, job.state
@@ -110,6 +112,15 @@ def train(job: Job) -> Training:
                      "total_seconds": job.clock() - began}
     result.memory = {"peak_bytes": session.peak_bytes(), "process_peak_bytes": process_peak_bytes()}
     return result
+
+
+def behind_the_host(job: Job) -> Job:
+    """The same job for the model behind its layers of text, which the host computes here, once."""
+    whole, dataset_of = job.spec, job.dataset_of
+    spec, dataset = on_host(whole, job.dataset)
+    if dataset_of is None:
+        return replace(job, spec=spec, dataset=dataset)
+    return replace(job, spec=spec, dataset=dataset, dataset_of=lambda data: on_host(whole, dataset_of(data))[1])
 
 
 def start_of_phase(job: Job, spec: ModelSpec, phase: ResolvedPhase, index: int, before: State | None) -> State:
@@ -197,12 +208,7 @@ def test_metrics(
     arrays = bind(dataset.test, plan.spec, plan.outputs, plan.dtype, where="test split")
     assert phase.batch_size is not None
     loss, outputs = session.evaluate(arrays, max(phase.batch_size, 256))
-    results = {"loss": loss}
-    for output, predicted in zip(plan.outputs, outputs, strict=True):
-        metrics = metric_sets(plan, phase)[output.name]
-        metrics.update(arrays.y[output.name], predicted)
-        results |= metrics.result()
-    return results
+    return {"loss": loss} | measured(plan, metric_sets(plan, phase), outputs, arrays)
 
 
 def process_peak_bytes() -> int:

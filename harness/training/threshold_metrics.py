@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.errors import SpecError
 from harness.spec import metrics as spec
-from harness.training.confusion_metrics import broadcast_weight, divide_no_nan, one_hot_labels
+from harness.training.confusion_metrics import broadcast_weight, divide_no_nan, one_hot_labels, only_top_k
 
 Values = NDArray[Any]
 
@@ -59,15 +59,20 @@ def _thresholds(count: int) -> Thresholds:
     return Thresholds(np.asarray([0.5]), False) if count == 1 else Thresholds(np.arange(count) / (count - 1), True)
 
 
+def _given_thresholds(given: Any) -> Thresholds:
+    """Those of a metric's argument `thresholds`: a number or several."""
+    values = np.atleast_1d(np.asarray(given, np.float64))
+    count = len(values)
+    even = count >= 3 and bool(np.allclose(values, np.arange(count) / (count - 1), atol=1e-7))
+    return Thresholds(values, even)
+
+
 class CountOf:
     """TruePositives and its like; `kind` is the attribute of Thresholds."""
 
     def __init__(self, metric: Any, kind: str) -> None:
-        given = 0.5 if metric.thresholds is None else metric.thresholds
-        values = np.atleast_1d(np.asarray(given, np.float64))
-        count = len(values)
-        even = count >= 3 and bool(np.allclose(values, np.arange(count) / (count - 1), atol=1e-7))
-        self.kind, self.counts = kind, Thresholds(values, even)
+        self.kind = kind
+        self.counts = _given_thresholds(0.5 if metric.thresholds is None else metric.thresholds)
 
     def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
         labels = one_hot_labels(y_true, y_pred)
@@ -76,6 +81,28 @@ class CountOf:
     def result(self) -> Any:
         counted = getattr(self.counts, self.kind)
         return counted if len(counted) > 1 else float(counted[0])
+
+
+class AtThresholds:
+    """Precision or recall at several thresholds: one number for each."""
+
+    def __init__(self, metric: Any, which: str) -> None:
+        self.metric, self.which = metric, which
+        self.counts = _given_thresholds(metric.thresholds)
+
+    def update(self, y_true: Values, y_pred: Values, sample_weight: Values | None, mask: Values | None) -> None:
+        labels, weight = one_hot_labels(y_true, y_pred), broadcast_weight(sample_weight, y_pred.shape)
+        if self.metric.top_k is not None:
+            y_pred = only_top_k(y_pred, self.metric.top_k)
+        if self.metric.class_id is not None:
+            labels, y_pred, weight = (item[..., self.metric.class_id] for item in (labels, y_pred, weight))
+        self.counts.add(labels, y_pred, weight)
+
+    def result(self) -> Any:
+        found = self.counts.true_positives
+        others = self.counts.false_positives if self.which == "precision" else self.counts.false_negatives
+        rates = np.asarray(divide_no_nan(found, found + others))
+        return rates if len(rates) > 1 else float(rates[0])
 
 
 class BestAtConstraint:

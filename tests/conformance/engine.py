@@ -18,6 +18,7 @@ import numpy as np
 from harness import Input, Model, layers
 from harness.spec.layers import families
 from harness.spec.layers.base import Layer
+from harness.spec.layers.states import flat
 from harness.spec.model import ModelSpec, NamedWeight
 
 BATCH = 4
@@ -75,7 +76,7 @@ class Case:
         among_arguments = {item.index for value in self.arguments.values() for item in _feds(value)}
         feeds = [tensor for index, tensor in enumerate(feeds) if index not in among_arguments]
         result = layer(*feeds, **arguments) if layer.call_arguments else layer(feeds, **arguments)
-        outputs = list(result) if isinstance(result, tuple) else [result]
+        outputs = flat(result)  # of recurrent cells, the states are in lists
         if (any(self.masked) or "ids" in self.kinds) and len(outputs[0].shape) == 3:
             # Differs from the plain mean if and only if the mask came through.
             outputs.append(layers.GlobalAveragePooling1D(name="seen_mask")(outputs[0]))
@@ -161,7 +162,7 @@ def weights_of(key: str, spec: ModelSpec) -> Arrays:
 
 def _weight(weight: NamedWeight, rng: np.random.Generator) -> np.ndarray:
     values = rng.normal(0.0, 0.5, weight.shape)
-    return np.exp(values) if weight.role.endswith("variance") else values
+    return np.exp(values) if weight.role.endswith(("variance", "stddev")) else values
 
 
 def cotangents(key: str, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:

@@ -7,23 +7,27 @@ the arrays "case|what" and the JSON text "facts".
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.conformance.engine import Arrays, Case, all_cases
+from tests.conformance.sweeps import swept_cases
 
+ROOT = Path(__file__).parents[2]
 # (arrays, facts) of a case
 Result = tuple[Arrays, dict[str, Any]]
 
 
 def main(run_case: Callable[[str, Case], Result], about: dict[str, Any]) -> None:
     """Plays the cases named in the file argv[1] and writes argv[2]. A case that raises leaves its traceback."""
-    cases = all_cases()
+    cases = {**all_cases(), **swept_cases()}
     arrays: Arrays = {}
     facts: dict[str, Any] = {"about": about}
     for key in json.loads(Path(sys.argv[1]).read_text()):
@@ -57,3 +61,21 @@ class Outcome:
         facts = self.facts[key]
         assert "error" not in facts, facts["error"]
         return self.arrays.get(key, {}), facts
+
+
+def play(keys: Sequence[str], folder: Path) -> tuple[Outcome, Outcome]:
+    """(TensorFlow, PyTorch): these cases in one process each, at the same time, one thread each.
+
+    Raises AssertionError with a process's messages if it did not come to its end.
+    """
+    (folder / "cases.json").write_text(json.dumps(list(keys)))
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+    processes = {}
+    for framework in ("tensorflow", "pytorch"):
+        command = [sys.executable, "-m", f"tests.conformance.run_{framework}", str(folder / "cases.json"),
+                   str(folder / f"{framework}.npz")]
+        processes[framework] = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    for framework, process in processes.items():
+        _, errors = process.communicate()
+        assert process.returncode == 0, f"{framework}: {errors[-3000:]}"
+    return Outcome(folder / "tensorflow.npz"), Outcome(folder / "pytorch.npz")

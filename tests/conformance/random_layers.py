@@ -12,6 +12,7 @@ import numpy as np
 
 from harness import layers
 from harness.spec.activations import ACTIVATIONS
+from harness.spec.layers import LATER
 from harness.spec.layers.base import Layer, Shape
 
 INITIALIZERS = (
@@ -181,14 +182,13 @@ UNARY: dict[str, tuple[tuple[int, ...], Callable[[Draw, Shape], Any]]] = {
 # Layers of several tensors, or of ids, that random_models.py calls itself.
 MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 OTHERS = (*MERGES, "MultiHeadAttention", "Embedding")
-# What has its conformance cases (cases/) but is not drawn: layers of volumes, and the rarer relatives of those drawn.
+# What has its conformance cases (cases/) but is drawn nowhere, here or in random_rare_layers.py: what works on data
+# before training, and what computes in float32 only.
 NOT_DRAWN = (
-    *(f"Adaptive{kind}Pooling{rank}D" for kind in ("Average", "Max") for rank in (1, 2, 3)),
-    *(f"{name}3D" for name in ("AveragePooling", "Conv", "Cropping", "GlobalAveragePooling", "GlobalMaxPooling",
-                               "MaxPooling", "SpatialDropout", "UpSampling", "ZeroPadding")),
-    *(f"Conv{rank}DTranspose" for rank in (1, 2, 3)), "ConvLSTM2D", "DepthwiseConv1D", "SeparableConv1D",
-    "AdditiveAttention", "Attention", "GroupQueryAttention", "AlphaDropout", "GaussianDropout", "CategoryEncoding",
-    "Dot", "EinsumDense", "Identity", "Normalization", "TimeDistributed",
+    *(name for family, names in LATER.items() for name in names
+      if family.startswith(("augmentation", "preprocessing_"))),
+    "AdaptiveAveragePooling3D", "AdaptiveMaxPooling3D", "ConvLSTM3D", "CategoryEncoding", "CustomScaleLayer",
+    "ReversibleEmbedding",
 )
 
 

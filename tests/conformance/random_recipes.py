@@ -10,6 +10,7 @@ import numpy as np
 from harness import layers
 from harness.spec.layers.base import Shape
 from harness.spec.model import ModelSpec
+from harness.spec.optimizers import OPTIMIZERS
 from tests.conformance.random_layers import Draw
 
 CLASSES = ("Precision", "Recall", "AUC", {"AUC": {"curve": "PR"}}, {"Precision": {"top_k": 1}})
@@ -18,8 +19,8 @@ QUANTITIES = ("mse", "mae", "RootMeanSquaredError")
 
 @dataclass(frozen=True)
 class Head:
-    """An output and what it learns. kind: labels, one-hot, binary, values or shares. squeezed: targets without
-    the last dimension, of size 1."""
+    """An output and what it learns. kind: labels, one-hot, binary, values, shares, groups (labels of unit vectors) or
+    spoken (shorter sequences of labels, for CTC). squeezed: targets without the last dimension, of size 1."""
 
     tensor: Any
     kind: str
@@ -31,6 +32,12 @@ class Head:
         size = (examples, *(value or 1 for value in shape[1:]))
         if self.kind == "labels":
             return rng.integers(0, size[-1], size[:-1])
+        if self.kind == "groups":
+            return rng.integers(0, 3, examples)
+        if self.kind == "spoken":
+            length = (size[1] + 1) // 2  # so that there are steps enough for blanks between equal labels
+            return rng.integers(1, size[2], (examples, length)) * (
+                np.arange(length) < rng.integers(0, length + 1, (examples, 1)))
         if self.kind == "one-hot":
             return np.eye(size[-1])[rng.integers(0, size[-1], size[:-1])]
         if self.kind == "binary":
@@ -43,9 +50,17 @@ class Head:
 
 
 def head(d: Draw, tensor: Any) -> Head:
-    kind = d.one(("labels", "labels", "one-hot", "binary", "values", "values", "shares"))
-    return {"labels": _labels, "one-hot": _one_hot, "binary": _binary, "values": _values, "shares": _shares}[kind](
-        d, tensor)
+    kind = d.one(("labels", "labels", "one-hot", "one-hot", "binary", "values", "values", "shares", "groups", "spoken"))
+    return {"labels": _labels, "one-hot": _one_hot, "binary": _binary, "values": _values, "shares": _shares,
+            "groups": _groups, "spoken": _spoken}[kind](d, tensor)
+
+
+def _reduced(d: Draw, loss: Any) -> Any:
+    """The loss, now and then with another reduction."""
+    if not d.chance(0.15):
+        return loss
+    name, arguments = next(iter(loss.items())) if isinstance(loss, dict) else (loss, {})
+    return {name: {**arguments, "reduction": d.one(("sum", "mean", "mean_with_sample_weight"))}}
 
 
 def _probabilities(d: Draw, tensor: Any, activation: str) -> tuple[Any, bool]:
@@ -62,9 +77,12 @@ def _labels(d: Draw, tensor: Any) -> Head:
     x, logits = _probabilities(d, tensor, "softmax")
     options = {"from_logits": True} if logits else {}
     options |= {"ignore_class": 0} if d.chance(0.15) else {}
+    loss = {"SparseCategoricalCrossentropy": options}
+    if not logits and d.chance(0.15):
+        loss = {"CategoricalGeneralizedCrossEntropy": d.some(q=lambda: 0.7)}
     metrics = ["accuracy", "acc", "sparse_categorical_accuracy", {"SparseTopKCategoricalAccuracy": {"k": 2}}]
     metrics += ["F1Score"] if len(x.shape) == 2 else []
-    return Head(x, "labels", {"SparseCategoricalCrossentropy": options}, _some(d, *metrics, *CLASSES[:3]))
+    return Head(x, "labels", _reduced(d, loss), _some(d, *metrics, *CLASSES[:3]))
 
 
 def _one_hot(d: Draw, tensor: Any) -> Head:
@@ -75,14 +93,20 @@ def _one_hot(d: Draw, tensor: Any) -> Head:
         options["axis"] = 1
     metrics = ["accuracy", "categorical_accuracy", {"TopKCategoricalAccuracy": {"k": 2}}, *CLASSES]
     metrics += [{"F1Score": {"average": "macro"}}] if len(x.shape) == 2 else []
-    return Head(x, "one-hot", {"CategoricalCrossentropy": options}, _some(d, *metrics))
+    loss = d.one((
+        {"CategoricalCrossentropy": options}, {"CategoricalCrossentropy": options},
+        {"CategoricalFocalCrossentropy": {key: item for key, item in options.items() if key != "axis"}},
+        "CategoricalHinge", {"Dice": {"axis": -1}}, "Tversky",
+    ))
+    return Head(x, "one-hot", _reduced(d, loss), _some(d, *metrics))
 
 
 def _binary(d: Draw, tensor: Any) -> Head:
     x, logits = _probabilities(d, tensor, "sigmoid")
     options = {"from_logits": True} if logits else {}
     options |= {"label_smoothing": 0.1} if d.chance(0.3) else {}
-    return Head(x, "binary", {"BinaryCrossentropy": options},
+    name = d.one(("BinaryCrossentropy", "BinaryCrossentropy", "BinaryFocalCrossentropy", "Hinge", "SquaredHinge"))
+    return Head(x, "binary", _reduced(d, {name: {} if "Hinge" in name else options}),
                 _some(d, "accuracy", "BinaryAccuracy", {"BinaryAccuracy": {"threshold": 0.3}}, *CLASSES[:4]),
                 squeezed=x.shape[-1] == 1 and d.chance(0.4))
 
@@ -92,13 +116,25 @@ def _values(d: Draw, tensor: Any) -> Head:
     if tensor.call is None or d.chance(0.6):
         x = layers.Dense(d.whole(1, 2), activation=d.one((None, "tanh")))(x)
     metrics = [*QUANTITIES, *(["R2Score"] if len(x.shape) == 2 else [])]
-    loss = d.one(("mse", "mae", {"Huber": {"delta": 0.5}}, "huber"))
-    return Head(x, "values", loss, _some(d, *metrics), squeezed=x.shape[-1] == 1 and d.chance(0.4))
+    loss = d.one(("mse", "mse", "mae", {"Huber": {"delta": 0.5}}, "huber", "mape", "msle", "log_cosh",
+                  "cosine_similarity"))
+    return Head(x, "values", _reduced(d, loss), _some(d, *metrics), squeezed=x.shape[-1] == 1 and d.chance(0.4))
 
 
 def _shares(d: Draw, tensor: Any) -> Head:
     x, logits = _probabilities(d, tensor, "softmax")
-    return Head(layers.Softmax()(x) if logits else x, "shares", "kld", _some(d, *QUANTITIES))
+    return Head(layers.Softmax()(x) if logits else x, "shares", d.one(("kld", "poisson")), _some(d, *QUANTITIES))
+
+
+def _groups(d: Draw, tensor: Any) -> Head:
+    x = tensor if len(tensor.shape) == 2 else layers.Flatten()(tensor)
+    x = layers.UnitNormalization()(layers.Dense(d.whole(2, 4))(x))
+    return Head(x, "groups", {"Circle": {"gamma": d.one((2.0, 10.0)), **d.flags("remove_diagonal")}}, ())
+
+
+def _spoken(d: Draw, tensor: Any) -> Head:
+    x = tensor if len(tensor.shape) == 3 else layers.RepeatVector(d.whole(1, 4))(layers.Flatten()(tensor))
+    return Head(layers.Dense(d.whole(2, 4))(x), "spoken", "CTC", _some(d, {"WordErrorRate": {"decode": "ctc"}}))
 
 
 def _some(d: Draw, *options: Any) -> tuple[Any, ...]:
@@ -125,9 +161,13 @@ def learning_rate(d: Draw, rate: float) -> Any:
 
 
 def optimizer(d: Draw, spec: ModelSpec) -> dict[str, Any]:
-    name = d.one(("SGD", "SGD", "Adam", "Adam", "AdamW", "RMSprop", "Adagrad"))
+    name = d.one(("SGD", "SGD", "SGD", "Adam", "Adam", "Adam", *OPTIMIZERS.classes))
     flag = {"SGD": ("nesterov",), "Adam": ("amsgrad",), "AdamW": ("amsgrad",), "RMSprop": ("centered",)}.get(name, ())
-    given: dict[str, Any] = {"learning_rate": learning_rate(d, d.one((0.02, 0.005)))}
+    rate = d.one((0.02, 0.005)) * (50 if name == "Adadelta" else 1)
+    # Where the learning rate is 0, Ftrl divides by it.
+    given: dict[str, Any] = {"learning_rate": rate if name == "Ftrl" else learning_rate(d, rate)}
+    given |= d.one(({}, {}, {}, {"use_ema": True, "ema_momentum": 0.8}, {"gradient_accumulation_steps": 2},
+                    {"loss_scale_factor": 128.0}))
     given |= {item: True for item in flag if d.chance(0.4)}
     given |= {"momentum": 0.9} if name in ("SGD", "RMSprop") and d.chance(0.6) else {}
     given |= d.one(({}, {}, {"clipnorm": 0.1}, {"clipvalue": 0.01}, {"global_clipnorm": 0.3}))
@@ -163,6 +203,7 @@ def recipe(d: Draw, spec: ModelSpec, heads: list[Head], validated: bool) -> dict
     }
     metrics = [list(item.metrics) for item, loss in zip(heads, losses, strict=True) if loss is not None]
     given["metrics"] = metrics if len(metrics) > 1 else metrics[0]
+    given |= {"weighted_metrics": given["metrics"]} if d.chance(0.15) else {}
     if several:
         given |= d.some(loss_weights=lambda: [d.one((0.3, 2.0, 1.0)) for _ in heads])
     if len(metrics) == 1 and heads[[loss is not None for loss in losses].index(True)].kind in ("labels", "one-hot"):

@@ -67,4 +67,5 @@ def _listed(result: Any) -> list[torch.Tensor]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    process.main(run_case, {"builders": sorted(cls.__name__ for cls in BUILDERS)})
+    process.main(run_case, {"builders": sorted(cls.__name__ for cls in BUILDERS),
+                            "versions": {"PyTorch": torch.__version__.partition("+")[0]}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -29,7 +30,7 @@ def run_case(key: str, case: engine.Case) -> process.Result:
             keys.start(drawn)
         outputs = _listed(model(inputs, training=True))
         factors = engine.cotangents(key, [tuple(y.shape) for y in outputs])
-        total = tf.add_n([tf.reduce_sum(y * c) for y, c in zip(outputs, factors, strict=True)])
+        total = tf.add_n([tf.reduce_sum(tf.cast(y, tf.float64) * c) for y, c in zip(outputs, factors, strict=True)])
     by_input, by_weight = tape.gradient(
         total, [[x for _, x in floating], [variable.value for variable in trained.values()]],
         unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -51,7 +52,9 @@ def _keys(spec: Any) -> Keys:
 
 def _facts(model: keras.Model, spec: Any) -> dict[str, Any]:
     shapes = [tuple(tensor.shape) for tensor in model.outputs]
-    return {"parameters": model.count_params(), "output_shapes": [list(shape) for shape in shapes],
+    kinds = {type(layer).__module__.partition(".")[0] for layer in model.layers}
+    return {"stock": kinds == {"keras"}, "parameters": model.count_params(),
+            "output_shapes": [list(shape) for shape in shapes],
             "trainable": sorted(name for name, variable in variables(model).items() if variable.trainable)}
 
 
@@ -63,8 +66,19 @@ def _dense(gradient: Any) -> np.ndarray:
     return numpy(tf.convert_to_tensor(gradient))
 
 
+def _signatures() -> dict[str, list[str]]:
+    """Keras's positional arguments by layer."""
+    classes = {name: item for name, item in vars(keras.layers).items() if isinstance(item, type)}
+    return {name: [parameter.name for parameter in inspect.signature(cls).parameters.values()
+                   if parameter.kind is parameter.POSITIONAL_OR_KEYWORD] for name, cls in classes.items()}
+
+
 if __name__ == "__main__":
     keras.config.set_floatx("float64")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    process.main(run_case, {"keyed": sorted(cls.__name__ for cls in KEYED), "layers": sorted(dir(keras.layers))})
+    process.main(run_case, {
+        "keyed": sorted(cls.__name__ for cls in KEYED), "layers": sorted(dir(keras.layers)),
+        "signatures": _signatures(),
+        "versions": {"Keras": keras.__version__, "TensorFlow": tf.__version__},
+    })

@@ -3,27 +3,30 @@ outputs, gradients by inputs and weights, state after a training step, inference
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from harness.spec.host import is_host
 from harness.spec.layers import LAYERS
 from harness.spec.model import ModelSpec
 from tests.conformance.engine import Case, all_cases
-from tests.conformance.process import Outcome
+from tests.conformance.process import Outcome, play
 
 pytestmark = pytest.mark.frameworks
 CASES = all_cases()
-ROOT = Path(__file__).parents[2]
+# The host computes the others (tests/data/test_text.py).
+ON_DEVICE = {name: cls for name, cls in LAYERS.classes.items() if not is_host(cls)}
 # Arguments that no case needs to vary: they name or draw, or are common to all layers and tested in tests/spec.
-NOT_VARIED = {"name", "trainable", "dtype", "input_shape", "seed", "data_format", "activity_regularizer"}
+# (Constraints and activity regularizers are those of test_restrictions.py.)
+NOT_VARIED = {"name", "trainable", "dtype", "input_shape", "seed", "activity_regularizer"}
 # Arguments with one accepted value (tests/spec shows the refusal of the others).
-REFUSED = {(f"Conv{rank}DTranspose", "dilation_rate") for rank in (1, 2, 3)} | {("CategoryEncoding", "sparse")}
+REFUSED = {(f"Conv{rank}DTranspose", "dilation_rate") for rank in (1, 2, 3)} | {
+    ("CategoryEncoding", "sparse"), ("ReversibleEmbedding", "reverse_dtype"), ("Resizing", "fill_mode"),
+    ("AutoContrast", "data_format"), ("STFTSpectrogram", "data_format"), ("RandAugment", "data_format"),
+    ("RandomColorJitter", "data_format"), ("Discretization", "sparse"), ("IntegerLookup", "sparse"),
+    ("IntegerLookup", "vocabulary_dtype")}
 # The layers that do matrix products, beside attention and recurrent ones, whose kernels torch does not count alike.
 COUNTED = ("convolutional/", "depthwise/", "transposed/", "core/dense", "core/einsum")
 
@@ -34,18 +37,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     selected = sorted({item.callspec.params["key"] for item in request.session.items
                        if "key" in getattr(getattr(item, "callspec", None), "params", {})
                        and item.path == Path(__file__)})
-    folder = tmp_path_factory.mktemp("conformance")
-    (folder / "cases.json").write_text(json.dumps(selected))
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-    processes = {}
-    for framework in ("tensorflow", "pytorch"):
-        command = [sys.executable, "-m", f"tests.conformance.run_{framework}", str(folder / "cases.json"),
-                   str(folder / f"{framework}.npz")]
-        processes[framework] = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-    for framework, process in processes.items():
-        _, errors = process.communicate()
-        assert process.returncode == 0, f"{framework}: {errors[-3000:]}"
-    return Outcome(folder / "tensorflow.npz"), Outcome(folder / "pytorch.npz")
+    return play(selected, tmp_path_factory.mktemp("conformance"))
 
 
 def regularization(spec: ModelSpec, weights: dict[str, np.ndarray]) -> float:
@@ -57,6 +49,16 @@ def regularization(spec: ModelSpec, weights: dict[str, np.ndarray]) -> float:
             values = weights[weight.name]
             total += l1 * float(np.abs(values).sum()) + l2 * float(np.square(values).sum())
     return total
+
+
+def activity(spec: ModelSpec, output: np.ndarray) -> float:
+    """What the activity regularizers of the case's layer add for its first output."""
+    layer = spec.layers[spec.outputs[0].split(":")[0].split("@")[0]]
+    total = 0.0
+    for item in layer.activity_penalties:
+        l1, l2 = (float(np.float32(factor)) for factor in item.factors())
+        total += l1 * float(np.abs(output).sum()) + l2 * float(np.square(output).sum())
+    return total / len(output)
 
 
 @pytest.mark.parametrize("key", CASES)
@@ -81,7 +83,8 @@ def test_the_spec_knows_what_keras_finds(key: str, outcomes: tuple[Outcome, Outc
     assert facts["parameters"] == spec.parameters
     assert facts["output_shapes"] == [list(spec.tensors[reference]) for reference in spec.outputs]
     weights = {weight.name: arrays[f"weight after {weight.name}"] for weight in spec.weights}
-    assert arrays["regularization"] == pytest.approx(regularization(spec, weights), rel=1e-12, abs=1e-12)
+    penalty = regularization(spec, weights) + activity(spec, arrays["inference 0"])
+    assert arrays["regularization"] == pytest.approx(penalty, rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("key", [key for key in CASES if key.startswith(COUNTED)])
@@ -95,8 +98,16 @@ def test_flops_are_those_that_torch_counts(key: str, outcomes: tuple[Outcome, Ou
 
 
 def test_every_layer_is_built_by_both(outcomes: tuple[Outcome, Outcome]) -> None:
-    assert set(LAYERS.classes) <= set(outcomes[1].about["builders"])
-    assert set(LAYERS.classes) <= set(outcomes[0].about["layers"])
+    assert set(ON_DEVICE) <= set(outcomes[1].about["builders"])
+    assert set(ON_DEVICE) <= set(outcomes[0].about["layers"])
+
+
+def test_positional_arguments_stand_as_in_keras(outcomes: tuple[Outcome, Outcome]) -> None:
+    signatures = outcomes[0].about["signatures"]
+    for name, cls in LAYERS.classes.items():
+        ours, theirs = cls.positional(), signatures.get(name, [])
+        shared = min(len(ours), len(theirs))
+        assert ours[:shared] == theirs[:shared], name
 
 
 def values_of(cases: list[Case], argument: str) -> set[str]:
@@ -106,15 +117,15 @@ def values_of(cases: list[Case], argument: str) -> set[str]:
     return {repr(getattr(case.layer(layers), argument)) for case in cases}
 
 
-@pytest.mark.parametrize("name", sorted(LAYERS.classes))
+@pytest.mark.parametrize("name", sorted(ON_DEVICE))
 def test_every_argument_is_varied(name: str) -> None:
     cls = LAYERS.classes[name]
     cases = [case for case in CASES.values() if case.layer_class is cls]
     assert cases, f"{name} has no case"
     arguments = [argument for argument in cls.model_fields
                  if argument not in NOT_VARIED and (name, argument) not in REFUSED
-                 and not argument.endswith("_initializer")]
+                 and not argument.endswith(("_initializer", "_constraint"))]
     constant = [argument for argument in arguments if len(values_of(cases, argument)) < 2]
     assert not constant, f"no case of {name} varies {constant}"
-    wanted = 8 if len(arguments) > 5 else 4 if arguments else 1
+    wanted = 8 if arguments else 1
     assert len(cases) >= wanted, f"{name} has {len(cases)} cases, fewer than {wanted}"

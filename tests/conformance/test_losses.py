@@ -121,6 +121,20 @@ for reduction in ("sum", "mean_with_sample_weight", "mean"):
     case(f"{reduction}_ignore", {SPARSE: {"reduction": reduction, "ignore_class": 0, **LOGITS}}, "classes")
     case(f"{reduction}_dice", {"Dice": {"reduction": reduction}}, "one_hot", "softmax", "example")
     case(f"{reduction}_all_masked", {"mse": {"reduction": reduction}}, "all_masked_regression", None, None, True)
+case("ctc", "CTC", "sequence_labels")
+case("ctc_weights", "ctc", "sequence_labels", None, "example")
+case("ctc_far", "CTC", "far_sequence_labels")
+case("ctc_one_step", "CTC", "single_step_labels")
+for reduction in ("sum", "mean", "mean_with_sample_weight"):
+    case(f"ctc_{reduction}", {"CTC": {"reduction": reduction}}, "sequence_labels", None, "example")
+case("circle", "Circle", "unit_vectors")
+case("circle_column", "circle", "unit_vectors_column", None, "example")
+case("circle_soft", {"Circle": {"gamma": 5.0, "margin": 0.1}}, "unit_vectors", None, "example")
+case("circle_with_itself", {"Circle": {"gamma": 8.0, "remove_diagonal": False}}, "unit_vectors")
+case("circle_one_class", {"Circle": {"gamma": 8.0}}, "unit_vectors_one_class")
+case("circle_not_unit", {"Circle": {"gamma": 2.0, "margin": 0.25}}, "vectors_of_identities")
+for reduction in ("sum", "mean", "mean_with_sample_weight"):
+    case(f"circle_{reduction}", {"Circle": {"gamma": 10.0, "reduction": reduction}}, "unit_vectors", None, "example")
 case("mse", "mse", "regression", None, "example")
 case("mse_flat_labels", "mse", "regression_flat")
 case("mse_sequence", "mse", "sequence_regression", None, "element")
@@ -132,6 +146,24 @@ case("huber", "Huber", "regression")
 case("huber_delta", {"Huber": {"delta": 0.3}}, "regression", None, "example")
 case("kld", "kld", "distributions")
 case("kld_zeros", "kld", "distributions_with_zeros", None, "example")
+# Every loss with every reduction, weighted, and under a mask where Keras combines the two.
+NATURAL = {
+    SPARSE: "sequence_classes", ONE_HOT: "sequence_one_hot", BINARY: "sequence_multi_label",
+    FOCAL: "sequence_multi_label", CLASS_FOCAL: "sequence_one_hot", GENERALIZED: "sequence_classes",
+    "MeanSquaredError": "sequence_regression", "MeanAbsoluteError": "sequence_regression",
+    "MeanAbsolutePercentageError": "sequence_regression", "MeanSquaredLogarithmicError": "sequence_regression",
+    "Huber": "sequence_regression", "LogCosh": "sequence_regression", "CosineSimilarity": "sequence_regression",
+    "KLDivergence": "sequence_distributions", "Poisson": "sequence_probabilities_one_hot",
+    "Hinge": "sequence_multi_label", "SquaredHinge": "sequence_multi_label", "CategoricalHinge": "sequence_one_hot",
+    "Dice": "sequence_one_hot", "Tversky": "sequence_one_hot", "CTC": "sequence_labels", "Circle": "unit_vectors",
+}
+for name, kind in NATURAL.items():
+    whole_batch = {"axis": -1} if name in ("Dice", "Tversky") else {"gamma": 8.0} if name == "Circle" else {}
+    flat = name in ("CTC", "Circle")
+    activation = None if flat or "regression" in kind or "distributions" in kind else "softmax"
+    for reduction in ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight"):
+        case(f"{name}_{reduction}", {name: {"reduction": reduction, **whole_batch}}, kind, activation,
+             "example" if flat else "element", not flat)
 
 N, T, C = 7, 5, 4
 
@@ -150,8 +182,8 @@ def data_of(name: str) -> dict[str, np.ndarray]:
         y_true = labels[:, None]
     elif kind == "soft_labels":
         y_true = random.dirichlet(np.ones(C), N)
-    elif kind.startswith("distributions"):
-        y_true, y_pred = random.dirichlet(np.ones(C), N), random.dirichlet(np.ones(C), N)
+    elif "distributions" in kind:
+        y_true, y_pred = random.dirichlet(np.ones(C), shape), random.dirichlet(np.ones(C), shape)
         if kind.endswith("zeros"):
             y_true[0], y_pred[1, 0] = np.eye(C)[1], 0.0
     elif kind in ("ignored_classes", "all_ignored_classes"):
@@ -171,10 +203,19 @@ def data_of(name: str) -> dict[str, np.ndarray]:
         y_true = random.choice([-1, 1], y_pred.shape)
         if kind == "edge_signs":
             y_pred = np.where(random.random(y_pred.shape) < 0.5, 1.0 * y_true, y_pred)
+    if kind.endswith("labels") and "sequence" in kind:
+        # Of every length up to 3, equal neighbours among them; what CTC needs of steps is never more than T.
+        y_pred = random.normal(size=(N, 8, C)) * (30.0 if kind.startswith("far") else 2.0)
+        y_true = random.integers(1, C, (N, 4)) * (np.arange(4) < random.integers(0, 5, (N, 1)))
+    elif kind == "single_step_labels":
+        y_pred, y_true = random.normal(size=(N, 1, C)), random.integers(0, C, (N, 1))
+    elif "vectors" in kind:
+        y_true = random.integers(0, 1 if kind.endswith("one_class") else 3, (N, 1) if kind.endswith("column") else N)
+        y_pred = y_pred / np.linalg.norm(y_pred, axis=-1, keepdims=True) if kind.startswith("unit") else y_pred
     if "probabilities" in kind:
         y_pred = random.random(y_pred.shape)
         # Beyond the clip on both sides, where Keras's gradient is 0.
-        y_pred[0, 0], y_pred[1, 0] = 1e-9, 1.0 - 1e-9
+        y_pred[0, 0], y_pred[1, 0] = 1e-9, 1.0 - 1e-9  # [0, 0] of a sequence: a whole step
     if "axis_1" in kind:
         y_true, y_pred = np.moveaxis(y_true, -1, 1), np.moveaxis(y_pred, -1, 1)
     data = {"y_true": y_true, "y_pred": y_pred}
@@ -215,6 +256,15 @@ for name, (_, _, activation, _, _) in CASES.items():
     results[f"{name}|value"], results[f"{name}|gradient"] = (item.numpy() for item in tf.function(both)())
     eager = [item.numpy() for item in both()]
     assert np.allclose(eager[0], results[f"{name}|value"], rtol=1e-12, atol=1e-12), name
+
+# Keras's own CTC computes in float32 (backend/tensorflow/nn.py), and so cannot be met more closely.
+for name in [name for name in CASES if name.startswith("ctc")]:
+    data = data_of(name)
+    x = tf.constant(data["y_pred"])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = keras.losses.CTC(loss_of(name).reduction)(data["y_true"], x, data.get("weight"))
+    results[f"stock {name}|value"], results[f"stock {name}|gradient"] = value.numpy(), tape.gradient(value, x).numpy()
 
 # What a loss makes of the output of the other activation: by the attribute, Keras goes back to those logits too.
 for activation, notation, y_true in (("softmax", BINARY, np.eye(4)[:3]), ("sigmoid", ONE_HOT, np.eye(4)[:3])):
@@ -274,6 +324,15 @@ def test_value_and_gradient(name: str, computed: tuple[dict[str, np.ndarray], di
     assert np.isfinite(of_pytorch[f"{name}|value"])
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("ctc")])
+def test_ctc_is_keras_s_but_for_float32(
+    name: str, computed: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+) -> None:
+    for part in ("value", "gradient"):
+        expected, found = computed[0][f"stock {name}|{part}"], computed[1][f"{name}|{part}"]
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=part)
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_keras_takes_the_logits_of_whichever_activation(
     activation: str, computed: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
@@ -289,4 +348,4 @@ def test_far_logits_were_recovered(computed: tuple[dict[str, np.ndarray], dict[s
 
 
 def test_every_loss_has_a_case() -> None:
-    assert {loss_of(name).canonical_name() for name in CASES} == set(LOSSES.classes)
+    assert {loss_of(name).canonical_name() for name in CASES} == set(LOSSES.classes) == set(NATURAL)

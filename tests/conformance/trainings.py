@@ -21,13 +21,14 @@ STEPS, BATCH, EXAMPLES = 50, 8, 60
 
 @dataclass(frozen=True)
 class Case:
-    """inputs: "image", "ids" or "series"; the shapes follow from the model's inputs."""
+    """model: a name in the library, or a model as plain data. tested: the loss on held-out data is compared too."""
 
-    model: str
+    model: str | dict[str, Any]
     params: dict[str, Any]
     recipe: dict[str, Any] = field(default_factory=dict)
     sample_weight: bool = False
     execution: dict[str, Any] = field(default_factory=dict)
+    tested: bool = False
 
 
 SPARSE = {"loss": "sparse_categorical_crossentropy"}
@@ -94,6 +95,76 @@ OPTIMIZERS = {
 }
 AVERAGED = {"Nadam": {"use_ema": True, "ema_momentum": 0.9, "gradient_accumulation_steps": 2}}
 
+MAX_NORM = {"MaxNorm": {"max_value": 0.8, "axis": [0, 1, 2]}}
+MIN_MAX_NORM = {"MinMaxNorm": {"min_value": 0.3, "max_value": 0.5, "rate": 0.7, "axis": 0}}
+# Every constraint, on kernels that are laid out differently in the two frameworks.
+CONSTRAINED = {
+    "name": "constrained", "inputs": [{"name": "x", "shape": [6, 6, 2]}],
+    "layers": [
+        {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu", "kernel_constraint": MAX_NORM,
+                    "bias_constraint": "NonNeg"}},
+        {"BatchNormalization": {"gamma_constraint": "NonNeg", "beta_constraint": {"MaxNorm": {"axis": None}}}},
+        {"DepthwiseConv2D": {"kernel_size": 2, "depth_multiplier": 2,
+                             "depthwise_constraint": {"UnitNorm": {"axis": [0, 1]}}}},
+        {"Flatten": {}},
+        {"Dense": {"units": 8, "activation": "tanh", "kernel_constraint": {"UnitNorm": {"axis": -1}},
+                   "kernel_regularizer": "OrthogonalRegularizer", "name": "hidden"}},
+        {"Dense": {"units": 3, "activation": "softmax", "kernel_constraint": MIN_MAX_NORM,
+                   "bias_constraint": {"MaxNorm": {"max_value": 0.05}},
+                   "kernel_regularizer": {"OrthogonalRegularizer": {"factor": 0.3, "mode": "columns"}}}},
+    ],
+}
+# Activity regularizers: of convolutions, of a layer called twice, of one with several outputs, of attention (where
+# Keras regularizes the projections), inside of a wrapper, of the softmax whose loss is computed from the logits.
+ACTIVE = {
+    "name": "active", "inputs": [{"name": "x", "shape": [5, 4]}],
+    "layers": [
+        {"Conv1D": {"filters": 4, "kernel_size": 2, "padding": "same", "activity_regularizer": "L1", "name": "conv"}},
+        {"Dense": {"units": 4, "activation": "relu", "name": "shared",
+                   "activity_regularizer": {"L1L2": {"l1": 0.02, "l2": 0.03}}}},
+        {"call": {"layer": "shared"}},
+        {"MultiHeadAttention": {"num_heads": 2, "key_dim": 2, "activity_regularizer": {"L2": {"l2": 0.05}},
+                                "use_gate": True, "inputs": ["shared@1", "conv"], "name": "attention"}},
+        {"GroupQueryAttention": {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1,
+                                 "activity_regularizer": "L2", "inputs": ["attention", "shared"]}},
+        {"LSTM": {"units": 5, "return_state": True, "activity_regularizer": {"L2": {"l2": 0.1}}, "name": "lstm"}},
+        {"ActivityRegularization": {"l1": 0.05, "l2": 0.01, "inputs": ["lstm:2"], "name": "cell"}},
+        {"Concatenate": {"inputs": ["lstm", "cell"]}},
+        {"SpectralNormalization": {"layer": {"Dense": {"units": 6, "activity_regularizer": "L1"}},
+                                   "activity_regularizer": "L2", "power_iterations": 2}},
+        {"Dense": {"units": 3, "activation": "softmax", "activity_regularizer": {"L2": {"l2": 0.5}}}},
+    ],
+}
+SMALL = {
+    "name": "small", "inputs": [{"name": "x", "shape": [4]}],
+    "layers": [
+        {"Dense": {"units": 6, "activation": "relu", "activity_regularizer": "L1", "name": "hidden"}},
+        {"BatchNormalization": {"renorm": True, "renorm_clipping": {"rmax": 1.5, "rmin": 0.5, "dmax": 1.0},
+                                "momentum": 0.9, "renorm_momentum": 0.8, "activity_regularizer": "L2"}},
+        {"SpectralNormalization": {"layer": {"Dense": {"units": 3, "activation": "softmax"}}}},
+    ],
+}
+MOMENTUM = {"SGD": {"learning_rate": 0.05, "momentum": 0.9}}
+RESTRICTED = {
+    "constraints": Case(CONSTRAINED, {}, SPARSE | {"optimizer": MOMENTUM}, tested=True),
+    "constraints, AdamW": Case(CONSTRAINED, {}, SPARSE | {"optimizer": {"AdamW": {"learning_rate": 0.005}}}),
+    "constraints while gradients accumulate": Case(CONSTRAINED, {}, SPARSE | {
+        "optimizer": {"SGD": {"learning_rate": 0.3, "gradient_accumulation_steps": 3, "weight_decay": 0.1}}}),
+    "constraints and averages": Case(CONSTRAINED, {}, SPARSE | {
+        "optimizer": {"SGD": {"learning_rate": 0.3, "use_ema": True, "ema_momentum": 0.8,
+                              "ema_overwrite_frequency": 7}}}),
+    "constraints of frozen layers, under XLA": Case(CONSTRAINED, {}, SPARSE | {"optimizer": MOMENTUM, "phases": [
+        {"name": "a", "steps": 25, "epochs": 20, "freeze": ["conv2d", "hidden"]},
+        {"name": "b", "steps": 25, "epochs": 20, "learning_rate_multipliers": {"hidden/*": 0.3}}]},
+        execution={"compile": "xla"}),
+    "activity": Case(ACTIVE, {}, SPARSE, sample_weight=True, tested=True),
+    "activity through fit": Case(SMALL, {}, SPARSE, execution={"tier": "idiomatic"}, tested=True),
+    "activity of frozen layers": Case(SMALL, {}, SPARSE | {"phases": [
+        {"name": "a", "steps": 50, "epochs": 20, "freeze": ["hidden", "batch_normalization"]}]}, tested=True),
+    "renorm and spectral normalization, under XLA": Case(
+        SMALL, {}, SPARSE | {"optimizer": MOMENTUM}, execution={"compile": "xla"}, tested=True),
+}
+
 RECIPES = {
     **{f"optimizer {name}": on_mlp(optimizer=optimizer) for name, optimizer in OPTIMIZERS.items()},
     **{f"schedule {name}": on_mlp(optimizer={"SGD": {"learning_rate": {name: arguments}, "momentum": 0.9}})
@@ -123,7 +194,50 @@ RECIPES = {
          "replace": {"predictions": {"Dense": {"units": 5, "activation": "softmax"}}}}]),
     "XLA": Case("mlp", MLP, SPARSE, execution={"compile": "xla"}),
 }
-CASES = MODELS | RECIPES
+
+# Cells that draw masks, of which one is frozen, in both directions and by themselves.
+STACKED = {
+    "name": "stacked", "inputs": [{"name": "x", "shape": [6, 4]}],
+    "layers": [
+        {"Bidirectional": {"name": "both", "layer": {"RNN": {"return_sequences": True, "cell": {"StackedRNNCells": {
+            "cells": [{"LSTMCell": {"units": 4, "dropout": 0.2}},
+                      {"GRUCell": {"units": 3, "recurrent_dropout": 0.3, "recurrent_constraint": "UnitNorm"}}]}}}}}},
+        {"RNN": {"cell": {"StackedRNNCells": {"cells": [
+            {"LSTMCell": {"units": 5, "dropout": 0.3, "recurrent_dropout": 0.2}},
+            {"SimpleRNNCell": {"units": 4, "trainable": False}},
+            {"GRUCell": {"units": 4, "dropout": 0.2, "kernel_regularizer": "L2"}}]}}, "name": "stack"}},
+        {"Dense": {"units": 3, "activation": "softmax"}},
+    ],
+}
+ROWS = {
+    "name": "rows", "inputs": [{"name": "x", "shape": [4, 7, 2]}],
+    "layers": [
+        {"ConvLSTM1D": {"filters": 3, "kernel_size": 3, "padding": "same", "return_sequences": True, "dropout": 0.2,
+                        "recurrent_dropout": 0.3, "name": "first"}},
+        {"TimeDistributed": {"layer": "BatchNormalization", "name": "norm"}},
+        {"ConvLSTM1D": {"filters": 2, "kernel_size": 2, "strides": 2, "activation": "relu", "name": "second"}},
+        {"Flatten": {}},
+        {"Dense": {"units": 3, "activation": "softmax"}},
+    ],
+}
+STEPWISE = {
+    "name": "stepwise", "inputs": [{"name": "x", "shape": [5, 4]}],
+    "layers": [
+        {"TimeDistributed": {"layer": {"Dense": {"units": 6, "activation": "tanh"}}, "name": "each"}},
+        {"TimeDistributed": {"layer": {"Dropout": {"rate": 0.4}}, "name": "drop"}},
+        {"TimeDistributed": {"layer": {"GaussianNoise": {"stddev": 0.2}}, "name": "noise"}},
+        {"LSTM": {"units": 4, "name": "read"}},
+        {"Dense": {"units": 3, "activation": "softmax"}},
+    ],
+}
+RECURRENT = {
+    "stacked cells": Case(STACKED, {}, SPARSE, tested=True),
+    "stacked cells through fit": Case(
+        STACKED, {}, SPARSE, execution={"tier": "idiomatic", "random": "tape"}, tested=True),
+    "convolutional cells": Case(ROWS, {}, SPARSE, tested=True),
+    "layers at each step": Case(STEPWISE, {}, SPARSE, tested=True),
+}
+CASES = MODELS | RECIPES | RESTRICTED | RECURRENT
 
 
 def job(case: Case, backend: str) -> Any:
@@ -132,10 +246,11 @@ def job(case: Case, backend: str) -> Any:
     from harness.data import from_arrays
     from harness.models import load_model
     from harness.spec.execution import Execution
+    from harness.spec.model import ModelSpec
     from harness.spec.recipe import Recipe
     from harness.training.run import Job
 
-    spec = load_model(case.model, **case.params)
+    spec = ModelSpec.from_data(case.model) if isinstance(case.model, dict) else load_model(case.model, **case.params)
     rng = np.random.default_rng(5)
     shape = (EXAMPLES, *spec.inputs[0].shape[1:])
     if spec.inputs[0].dtype == "int32":
@@ -151,7 +266,7 @@ def job(case: Case, backend: str) -> Any:
     execution = Execution(**{"precision": "float64", "compile": "none", "device": "cpu", **case.execution})
     if backend == "pytorch" and execution.compile == "xla":
         execution = Execution(precision="float64", compile="none", device="cpu")
-    data = from_arrays(x, y, sample_weight=weight)
+    data = from_arrays(x, y, sample_weight=weight, test=(x[::-2] * 0.5, y[::-2]) if case.tested else None)
     return Job(spec, Recipe.parse(recipe), data, load_backend(backend), execution, seed=3)
 
 
@@ -163,6 +278,8 @@ def main() -> None:
     for name in names:
         training = train(job(CASES[name], backend))
         arrays[f"{name}|losses"] = np.concatenate([losses for phase in training.phases for losses in phase.losses])
+        if training.test is not None:
+            arrays |= {f"{name}|test {metric}": np.asarray(value) for metric, value in training.test.items()}
         arrays |= {f"{name}|weight {weight}": array for weight, array in training.state.weights.items()}
         arrays |= {f"{name}|slot {slot} {weight}": array
                    for slot, kept in training.state.slots.items() for weight, array in kept.items()}

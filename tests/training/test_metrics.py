@@ -48,6 +48,23 @@ CASES: list[tuple[object, tuple[str, ...]]] = [
     ({"AUC": {"curve": "PR"}}, ("binary",)),
     ({"AUC": {"curve": "PR", "summation_method": "minoring", "num_thresholds": 50}}, ("binary",)),
     ({"AUC": {"summation_method": "majoring", "from_logits": True}}, ("regression_sign",)),
+    ({"AUC": {"thresholds": [0.7, 0.15, 0.4]}}, ("binary", "multi_label")),
+    ({"AUC": {"thresholds": [0.25, 0.5, 0.75], "curve": "PR"}}, ("binary",)),
+    ({"AUC": {"multi_label": True}}, ("multi_label", "one_hot")),
+    ({"AUC": {"multi_label": True, "num_labels": 4, "curve": "PR", "label_weights": [1.0, 0.5, 0.0, 2.0]}},
+     ("multi_label",)),
+    ({"AUC": {"label_weights": [1.0, 0.5, 0.0, 2.0], "summation_method": "minoring", "curve": "PR"}}, ("multi_label",)),
+    ({"Precision": {"thresholds": [0.2, 0.5]}}, ("binary", "multi_label")),
+    ({"Recall": {"thresholds": [0.0, 0.5, 1.0], "class_id": 2}}, ("multi_label",)),
+    ({"Precision": {"thresholds": [0.1, 0.3], "top_k": 2}}, ("one_hot",)),
+    ({"R2Score": {"num_regressors": 2}}, ("regression",)),
+    ({"R2Score": {"class_aggregation": None}}, ("regression",)),
+    ({"huber": {"delta": 0.7}}, ("regression", "masked_regression")),
+    ({"binary_focal_crossentropy": {"apply_class_balancing": True, "alpha": 0.7, "label_smoothing": 0.1}},
+     ("multi_label",)),
+    ({"binary_focal_crossentropy": {"from_logits": True, "gamma": 1.5}}, ("regression_sign",)),
+    ({"categorical_focal_crossentropy": {"gamma": 3.0, "label_smoothing": 0.2}}, ("one_hot",)),
+    ({"categorical_focal_crossentropy": {"from_logits": True, "alpha": 0.4}}, ("one_hot",)),
     ({"FBetaScore": {"beta": 2.0, "average": "macro"}}, ("one_hot",)),
     ({"FBetaScore": {"beta": 0.5, "threshold": 0.3}}, ("multi_label",)),
     ("mape", ("regression", "masked_regression")),
@@ -86,7 +103,7 @@ CASES: list[tuple[object, tuple[str, ...]]] = [
     ({"OneHotMeanIoU": {"num_classes": 4}}, ("one_hot",)),
 ]
 # The best of ours that Keras does not have.
-OURS = {"Perplexity"}
+OURS = {"Perplexity", "BLEU", "WordErrorRate", "CharacterErrorRate"}
 # Keras computes these in float32: in_top_k has no float64 kernel, an IoU casts to it.
 LOOSE = ("TopK", "IoU")
 
@@ -145,6 +162,8 @@ for metric, name, weighted in rows():
     made = batches(name)
     if isinstance(metric, dict):
         ((cls, arguments),) = metric.items()
+        if cls.islower():  # a function, of which compile makes a metric
+            arguments, cls = {"fn": getattr(keras.metrics, cls), "name": cls, **arguments}, "MeanMetricWrapper"
         metric = getattr(keras.metrics, cls)(**arguments)
     if "TopK" in type(metric).__name__:
         keras.config.set_floatx("float32")  # in_top_k has no float64 kernel
@@ -202,6 +221,71 @@ def test_perplexity() -> None:
         for part in (slice(0, 4), slice(4, 9)):
             metrics.update(labels[part], y_pred[part], None, mask[part])
         assert metrics.result()["perplexity"] == pytest.approx(np.exp(-np.log(of_label[kept]).mean()), rel=1e-9)
+
+
+def ids(*sequences: str) -> np.ndarray:
+    """Digits as ids."""
+    return np.array([[int(item) for item in sequence] for sequence in sequences])
+
+
+def test_error_rates() -> None:
+    labels = ids("12300", "45000", "12120", "00000")
+    found = np.eye(8)[ids("12500", "45600", "21200", "00700")]
+    for name in ("wer", "cer", {"WordErrorRate": {"name": "wer"}}):
+        metrics = MetricSet([parse_metric(name)])
+        for part in (slice(0, 1), slice(1, 4)):
+            metrics.update(labels[part], found[part])
+        # One substitution, two insertions, one deletion, over nine labels.
+        assert list(metrics.result().values()) == [pytest.approx(4 / 9)]
+    weighted = MetricSet([parse_metric("wer")])
+    weighted.update(labels, found, np.array([2.0, 1.0, 0.0, 0.0]))
+    assert weighted.result()["wer"] == pytest.approx((2 + 1) / (6 + 2))
+    ended = MetricSet([parse_metric({"CharacterErrorRate": {"end": 3, "ignore_class": None}})])
+    ended.update(ids("1234"), np.eye(8)[ids("1237")])
+    assert ended.result() == {"cer": 0.0}
+    of_ctc = MetricSet([parse_metric({"WordErrorRate": {"decode": "ctc"}})])
+    of_ctc.update(ids("1120", "3000"), np.eye(8)[ids("1110122", "0033400")])
+    assert of_ctc.result()["wer"] == pytest.approx(1 / 4)
+    nothing = MetricSet([parse_metric("wer")])
+    nothing.update(ids("000"), np.eye(8)[ids("000")])
+    assert nothing.result() == {"wer": 0.0}
+    with pytest.raises(SpecError, match=r"labels \[n, length\]"):
+        nothing.update(np.zeros(3, int), np.zeros((3, 8)))
+
+
+def test_bleu() -> None:
+    from sacrebleu.metrics import BLEU
+
+    labels, found = ids("1234560", "2345000", "1212340"), ids("1234760", "2345000", "1213400")
+    reference = [["1 2 3 4 5 6", "2 3 4 5", "1 2 1 2 3 4"]]
+    hypotheses = ["1 2 3 4 7 6", "2 3 4 5", "1 2 1 3 4"]
+    expected = BLEU(tokenize="none", force=True).corpus_score(hypotheses, reference).score / 100
+    for y_pred in (np.eye(8)[found], found):
+        metrics = MetricSet([parse_metric("BLEU"), parse_metric({"BLEU": {"max_ngram_order": 1, "name": "unigrams"}})])
+        for part in (slice(0, 2), slice(2, 3)):
+            metrics.update(labels[part], y_pred[part])
+        results = metrics.result()
+        assert results["BLEU"] == pytest.approx(expected)
+        assert 0.3 < expected < results["unigrams"] < 1
+    same = MetricSet([parse_metric("bleu")])
+    same.update(labels, labels)
+    assert same.result()["bleu"] == pytest.approx(1.0)
+    with pytest.raises(SpecError, match="no sample weights"):
+        same.update(labels, labels, np.array([0.5, 1, 1]))
+
+
+def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
+    with pytest.raises(SpecError, match="computed by sacrebleu, which is not installed") as caught:
+        MetricSet([parse_metric("bleu")]).update(ids("12"), np.eye(8)[ids("12")])
+    assert "harness[text]" in str(caught.value)
+
+
+def test_weighted_metrics_stand_beside_the_others() -> None:
+    mse = parse_metric("mse")
+    metrics = MetricSet([mse], "head", [mse, parse_metric("mae")])
+    metrics.update(np.zeros((2, 1)), np.array([[1.0], [2.0]]), np.array([3.0, 1.0]))
+    assert metrics.result() == {"head_mse": 2.5, "head_weighted_mse": 7 / 4, "head_mae": 5 / 4}
 
 
 def test_classes_that_do_not_exist() -> None:

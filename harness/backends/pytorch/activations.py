@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import functools
+import struct
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 
@@ -15,8 +17,8 @@ Activation = Callable[[torch.Tensor], torch.Tensor]
 
 
 def r32(value: float) -> float:
-    """The float64 value of the float32 rounding."""
-    return float(np.float32(value))
+    """The value rounded to float32."""
+    return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
 def gelu(x: torch.Tensor) -> torch.Tensor:
@@ -39,6 +41,45 @@ def squareplus(x: torch.Tensor) -> torch.Tensor:
     return 0.5 * (x + torch.sqrt(x * x + 4.0))
 
 
+def sparse_plus(x: torch.Tensor) -> torch.Tensor:
+    return torch.where(x <= -1, torch.zeros_like(x), torch.where(x < 1, 0.25 * (x + 1).square(), x))
+
+
+def sparse_sigmoid(x: torch.Tensor) -> torch.Tensor:
+    return torch.where(x <= -1, torch.zeros_like(x), torch.where(x >= 1, torch.ones_like(x), 0.5 * (x + 1)))
+
+
+def sparsemax(x: torch.Tensor) -> torch.Tensor:
+    """As Keras 3.15.1 computes it (backend/tensorflow/nn.py): the threshold sums up all cumulative sums of the
+    support, so that the values do not add up to 1."""
+    ordered, _ = x.sort(dim=-1, descending=True)
+    sums = ordered.cumsum(-1)
+    support = ordered - (sums - 1) / torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device) > 0
+    within = torch.where(support, sums, torch.zeros_like(sums)).sum(-1, keepdim=True)
+    return (x - (within - 1) / support.sum(-1, keepdim=True).to(x.dtype)).clamp_min(0)
+
+
+def relu(
+    x: torch.Tensor, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+) -> torch.Tensor:
+    """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold."""
+    if threshold == 0:
+        if max_value is None:
+            return F.leaky_relu(x, r32(negative_slope)) if negative_slope else torch.relu(x)
+        # At the ceiling relu6's gradient is 0 and that of every other ceiling 1.
+        y = F.relu6(x) if max_value == 6 else torch.relu(x).clamp(0.0, r32(max_value))
+    else:
+        y = torch.where(x > r32(threshold), x, torch.zeros_like(x))
+        y = y if max_value is None else y.clamp(0.0, r32(max_value))
+    # In the slope's part Keras's threshold is not rounded to float32.
+    return y - negative_slope * torch.relu(threshold - x) if negative_slope else y
+
+
+def leaky_relu(x: torch.Tensor, negative_slope: float = 0.3) -> torch.Tensor:
+    """With the default of Keras's layer; its function's is 0.2."""
+    return F.leaky_relu(x, r32(negative_slope))
+
+
 ACTIVATIONS: dict[str, Activation] = {
     "relu": torch.relu,
     "relu6": F.relu6,
@@ -54,7 +95,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "softmax": lambda x: torch.softmax(x, -1),
     "log_softmax": lambda x: torch.log_softmax(x, -1),
     # F.softplus is linear above its threshold of 20, Keras's nowhere.
-    "softplus": lambda x: F.softplus(x, threshold=700.0),
+    "softplus": lambda x: F.softplus(x, threshold=40.0),
     "softsign": F.softsign,
     "silu": F.silu,
     "hard_silu": lambda x: x * F.relu6(x + 3.0) / 6.0,
@@ -65,9 +106,19 @@ ACTIVATIONS: dict[str, Activation] = {
     "log_sigmoid": F.logsigmoid,
     "squareplus": squareplus,
     "tanh_shrink": F.tanhshrink,
+    "soft_shrink": F.softshrink,
+    "hard_shrink": F.hardshrink,
+    "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid,
+    "sparsemax": sparsemax,
 }
+# What the layers do that stand in for an activation.
+OF_LAYERS: dict[str, Callable[..., torch.Tensor]] = {"ReLU": relu, "LeakyReLU": leaky_relu, "ELU": F.elu}
 
 
-def activation_function(name: str | None) -> Activation | None:
-    """The function of that name, None for linear."""
+def activation_function(name: str | dict[str, Any] | None) -> Activation | None:
+    """The function of that name, or of {layer: {arguments}}; None for linear."""
+    if isinstance(name, dict):
+        ((layer, arguments),) = name.items()
+        return functools.partial(OF_LAYERS[layer], **arguments)
     return None if name is None else ACTIVATIONS[name]

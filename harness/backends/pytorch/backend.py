@@ -12,6 +12,7 @@ from harness.plan.plan import Plan
 from harness.spec.execution import Execution
 from harness.spec.layers.registration import REGISTERED
 from harness.spec.model import ModelSpec
+from harness.spec.operations.base import Operation
 
 
 class PyTorch:
@@ -28,7 +29,7 @@ class PyTorch:
     def problems(self, plan: Plan) -> list[str]:
         kinds = {type(layer) for layer in plan.spec.layers.values()}
         return [f"PyTorch has no {kind.__name__} layer." for kind in kinds
-                if kind not in BUILDERS and kind not in REGISTERED]
+                if kind not in BUILDERS and kind not in REGISTERED and not issubclass(kind, Operation)]
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
         return model.build_network(spec, weights, dtype)

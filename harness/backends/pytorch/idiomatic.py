@@ -31,7 +31,7 @@ class IdiomaticSession(Session):
             self.optimizer.zero_grad()
             weights = tensors[targets] if self.w is not None else None
             loss, _, outputs = self.loss(tensors[:inputs], tensors[inputs:targets], weights)
-            loss.backward()
+            self.optimizer.scaled(loss).backward()
             self.optimizer.step(float(tape.learning_rates[step]))
             self.read_losses.append(loss.item())
             if self.plan.collect_outputs:

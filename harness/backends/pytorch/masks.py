@@ -8,6 +8,9 @@ called on (multi_head_attention.py: call):
 - *live*: `_keras_mask` on the tensors while the model runs. Calls with several tensors (merges, attention, a
   recurrent layer with an initial state) and the loss obey these.
 
+A module that reads masks takes them as `masks` (left out where no tensor has one), and tells the mask of its output
+in `compute_mask(inputs, masks)`, which is also where a mask begins (Embedding, Masking).
+
 So a residual connection around an attention loses the mask for the next attention, but not for the pooling at
 the end.
 """
@@ -21,6 +24,8 @@ import torch
 from torch import nn
 
 Mask = torch.Tensor | None
+# One for each tensor of a call; at least one of them is there.
+Masks = tuple[Mask, ...]
 
 
 class MaskBook:
@@ -30,10 +35,12 @@ class MaskBook:
         self.recorded: dict[str, Mask] = {}
         self.live: dict[str, Mask] = {}
 
-    def seen(self, inputs: Sequence[str], several: bool) -> tuple[Mask, ...]:
-        """The masks that a call obeys; several: whether Keras calls the layer with more than one tensor."""
+    def seen(self, inputs: Sequence[str], several: bool) -> Masks | None:
+        """The masks that a call obeys, None if there are none; several: whether Keras calls the layer with more
+        than one tensor."""
         masks = self.live if several else self.recorded
-        return tuple(masks.get(name) for name in inputs)
+        found = tuple(masks.get(name) for name in inputs)
+        return None if all(mask is None for mask in found) else found
 
     def hand_on(self, output: str, first: str) -> None:
         """The output carries the masks of the first input."""
@@ -41,18 +48,21 @@ class MaskBook:
 
     def settle(
         self, module: nn.Module, output: str, inputs: Sequence[str], feeds: Sequence[torch.Tensor], several: bool,
-        mask: Any,
     ) -> None:
-        """After a call that decides on its mask: `mask`, or a tuple with one for each of the first outputs."""
-        recorded = mask
+        """After a call of a module that decides on its mask."""
+        recorded = mask = self.told(module, feeds, self.seen(inputs, several) or (None,) * len(inputs))
         if several and any(self.recorded.get(name) is not self.live.get(name) for name in inputs):
             masks = tuple(self.recorded.get(name) for name in inputs)
-            recorded = module.output_mask(feeds, masks)  # type: ignore[operator]
+            recorded = self.told(module, feeds, masks)
         self._write(self.live, output, mask)
         self._write(self.recorded, output, recorded)
         if getattr(module, "erases_masks", False):
             for name in inputs:
                 self.live[name] = None
+
+    def told(self, module: nn.Module, feeds: Sequence[torch.Tensor], masks: Masks) -> Any:
+        """The module's word on the mask of its output: one, or a tuple with one for each of the first outputs."""
+        return module.compute_mask(feeds, masks)  # type: ignore[operator]
 
     @staticmethod
     def _write(masks: dict[str, Mask], output: str, mask: Any) -> None:

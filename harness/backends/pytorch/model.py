@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from harness.backends.pytorch.layers import BUILDERS
+from harness.backends.pytorch.layers.operations_building import build_operation
 from harness.backends.pytorch.masks import MaskBook
 from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import read_weight, weight_maps, write_weight
 from harness.errors import SpecError
+from harness.spec.layers.base import Layer
 from harness.spec.layers.core import Embedding
 from harness.spec.layers.registration import registered_builder
-from harness.spec.model import ModelSpec, Reference
+from harness.spec.model import ModelSpec, Node, Reference
+from harness.spec.operations.base import Operation
+from harness.spec.operations.inference import meets_other_types
 from harness.spec.order import execution_order
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -27,7 +32,8 @@ CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 @dataclass(frozen=True)
 class Step:
-    """One call in the forward pass. rule: the spec layer's mask rule."""
+    """One call in the forward pass. rule: the spec layer's mask rule. last_reads: the tensors that no later call
+    reads: they are let go, so that their memory is used again."""
 
     output: str
     layer: str
@@ -35,6 +41,7 @@ class Step:
     inputs: tuple[str, ...]
     rule: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    last_reads: tuple[str, ...] = ()
 
 
 class Network(nn.Module):
@@ -44,21 +51,27 @@ class Network(nn.Module):
     characters that torch's module names may not ("."): they are replaced there, and there only.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    mask_book: type[MaskBook] = MaskBook
+
+    def __init__(self, spec: ModelSpec, dtype: str | None = None) -> None:
         super().__init__()
         self.spec = spec
         self.module_names = _module_names(spec.first_calls)
         self.layers = nn.ModuleDict({self.module_names[name]: _build(spec, name) for name in spec.first_calls})
+        order = execution_order(spec)
         self.steps = [
-            Step(node.name, node.layer, self.layer(node.layer), node.inputs, spec.layers[node.layer].mask_rule,
-                 dict(node.arguments))
-            for node in execution_order(spec)
+            Step(node.name, node.layer, self.layer(node.layer), node.inputs,
+                 spec.layers[node.layer].call_mask_rule(node.arguments),
+                 {} if isinstance(spec.layers[node.layer], Operation) else dict(node.arguments), last)
+            for node, last in zip(order, _last_reads(order, spec.outputs), strict=True)
         ]
         self.input_names = tuple(item.name for item in spec.inputs)
         # Whole numbers become floating-point where they meet another layer than an Embedding, as in Keras: only
         # where the model has such inputs, because every call would have to look.
-        self.promoted_to: torch.dtype | None = None
-        self.promotes = _meets_whole_numbers(spec)
+        self.promoted_to = DTYPES[dtype] if dtype else None
+        # Layers that compute in another dtype than the model, to which their inputs are cast, as Keras casts them.
+        self.own_dtypes = _own_dtypes(spec, dtype)
+        self.promotes = _meets_whole_numbers(spec) or bool(self.own_dtypes) or meets_other_types(spec)
         self.chain = _chain(self)
         # Call -> the modules that draw in it and their key, where a layer that draws is called more than once.
         self.keys_of_call: dict[str, tuple[list[Keyed], torch.Tensor]] = {}
@@ -92,9 +105,11 @@ class Network(nn.Module):
         if self.chain is not None:
             return (self._run_chain(inputs[0], self.chain, bool(before_activation)),), (None,)
         values: dict[str, torch.Tensor] = dict(zip(self.input_names, inputs, strict=True))
-        masks = MaskBook()
+        masks = self.mask_book()
         for step in self.steps:
             self._call(step, values, masks, step.output in before_activation)
+            for name in step.last_reads:
+                del values[name]
         outputs = self.spec.outputs
         return tuple(values[name] for name in outputs), tuple(masks.live.get(name) for name in outputs)
 
@@ -124,8 +139,9 @@ class Network(nn.Module):
                 masks.hand_on(step.output, step.inputs[0])
         else:
             several = len(feeds) > 1 or bool(arguments)
-            result, mask = step.module(*feeds, masks=masks.seen(step.inputs, several), **arguments)
-            masks.settle(step.module, step.output, step.inputs, feeds, several, mask)
+            seen = masks.seen(step.inputs, several)
+            result = step.module(*feeds, **({} if seen is None else {"masks": seen}), **arguments)
+            masks.settle(step.module, step.output, step.inputs, feeds, several)
         if isinstance(result, tuple):
             for index, item in enumerate(result):
                 values[step.output if index == 0 else f"{step.output}:{index}"] = item
@@ -133,9 +149,12 @@ class Network(nn.Module):
             values[step.output] = result
 
     def _promoted(self, x: torch.Tensor, step: Step) -> torch.Tensor:
-        if x.is_floating_point() or x.dtype == torch.bool or isinstance(self.spec.layers[step.layer], Embedding):
+        layer = self.spec.layers[step.layer]
+        if isinstance(layer, Operation) or (x.dtype == self.promoted_to and not self.own_dtypes):
             return x
-        return x.to(self.promoted_to)
+        if not x.is_floating_point() and (x.dtype == torch.bool or isinstance(layer, Embedding)):
+            return x
+        return x.to(self.own_dtypes.get(step.layer, self.promoted_to))
 
     def use_tape(self, stochastic: Sequence[str], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Lets dropout and noise read their random bits from the returned int32 [calls, 2] tensor, which the
@@ -168,10 +187,24 @@ class Network(nn.Module):
             write_weight(module, weight_maps(module)[weight.role], weights[weight.name], weight.name)
 
 
+class WithoutFirstValues(TorchFunctionMode):
+    """Lets modules be made without drawing torch's own first values, which the plan's replace anyway: half of the
+    time that it takes to make a large network."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str) -> Network:
     """The network with its weights, in channels-last memory format."""
-    network = Network(spec).to(DTYPES[dtype])
-    network.promoted_to = DTYPES[dtype]
+    with WithoutFirstValues():
+        network = Network(spec, dtype).to(DTYPES[dtype])
+    for name, own in network.own_dtypes.items():
+        network.layer(name).to(own)
     network.set_weights(weights)
     # Not network.to(memory_format=...): it takes one format, for kernels over images or over volumes.
     for tensor in (*network.parameters(), *network.buffers()):
@@ -182,6 +215,8 @@ def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str
 
 def _build(spec: ModelSpec, name: str) -> nn.Module:
     layer = spec.layers[name]
+    if isinstance(layer, Operation):
+        return _operation(spec, name, layer)
     builder = BUILDERS.get(type(layer)) or registered_builder(type(layer), "pytorch")
     if builder is None:
         raise SpecError(f"the PyTorch backend has no {type(layer).__name__} layer.",
@@ -196,9 +231,48 @@ def _build(spec: ModelSpec, name: str) -> nn.Module:
     return module
 
 
+def _operation(spec: ModelSpec, name: str, layer: Operation) -> nn.Module:
+    """The module of an operation, the constants of its call built in."""
+    calls = [node for node in spec.nodes if node.layer == name]
+    if any(node.arguments != calls[0].arguments for node in calls):
+        raise SpecError("an operation is called twice with different constants.",
+                        where=f"model {spec.name!r}, layer {name!r}", hint="Write it down twice.")
+    return build_operation(layer, calls[0].arguments, *spec.input_shapes(calls[0]))
+
+
+def _own_dtypes(spec: ModelSpec, dtype: str | None) -> dict[str, torch.dtype]:
+    """Layer -> its dtype, where that is not the model's. Raises SpecError for a policy of two dtypes."""
+    found = {}
+    for name in spec.first_calls:
+        own = spec.layers[name].dtype
+        if own is None or own == dtype or isinstance(spec.layers[name], Operation):
+            continue
+        if own not in DTYPES:
+            raise SpecError(f"the PyTorch backend has no dtype {own!r} of a single layer.",
+                            where=f"model {spec.name!r}, layer {name!r}",
+                            hint=f"Use one of {', '.join(DTYPES)}, or choose the precision of the whole run.")
+        found[name] = DTYPES[own]
+    return found
+
+
 def _meets_whole_numbers(spec: ModelSpec) -> bool:
     whole = {item.name for item in spec.inputs if item.dtype.startswith(("int", "uint"))}
-    return any(whole & set(node.inputs) and not isinstance(spec.layers[node.layer], Embedding) for node in spec.nodes)
+    whole |= {node.name for node in spec.nodes if getattr(spec.layers[node.layer], "whole_number_outputs", False)}
+    return any(whole & set(node.inputs) and not _takes_whole_numbers(spec.layers[node.layer]) for node in spec.nodes)
+
+
+def _takes_whole_numbers(layer: Layer) -> bool:
+    return isinstance(layer, (Embedding, Operation)) or getattr(layer, "takes_whole_numbers", False)
+
+
+def _last_reads(order: Sequence[Node], outputs: Iterable[str]) -> list[tuple[str, ...]]:
+    """For each call the tensors that it is the last to read, the model's outputs aside."""
+    read: set[str] = set(outputs)
+    found: list[tuple[str, ...]] = []
+    for node in reversed(order):
+        found.append(tuple(dict.fromkeys(name for name in node.references if name not in read)))
+        read.update(node.references)
+    return found[::-1]
 
 
 def _chain(network: Network) -> tuple[nn.Module, ...] | None:

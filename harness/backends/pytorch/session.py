@@ -14,6 +14,8 @@ from harness.backends.pytorch.activations import ACTIVATIONS, r32
 from harness.backends.pytorch.losses import loss_function
 from harness.backends.pytorch.model import DTYPES, Network, build_network
 from harness.backends.pytorch.optimizers import OptimizedVariable, build_optimizer
+from harness.backends.pytorch.optimizers.layout import Layout
+from harness.backends.pytorch.penalties import activity_penalties, penalty_function
 from harness.backends.pytorch.weights import weight_maps
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan, Variable
@@ -67,7 +69,7 @@ class Session:
         y = [values.index_select(0, rows) for values in self.y]
         weights = None if self.w is None else self.w.index_select(0, rows)
         loss, parts, outputs = self.loss(x, y, weights)
-        loss.backward()
+        self.optimizer.scaled(loss).backward()
         self.optimizer.step(learning_rate)
         self.kept_losses.append(loss.detach())
         if parts:
@@ -156,10 +158,27 @@ class Objective:
             for _, parameter in network.parameters_of(variable.layer, variable.role)
             for l1, l2 in [variable.penalty]
         ]
+        # Of the weights as a whole, in Keras's layout.
+        self.joint_penalties = [
+            (penalty_function(variable.regularizer), Layout(optimized), optimized.parameters)
+            for variable in plan.trainable if variable.regularizer is not None
+            for optimized in [_optimized(network, variable)]
+        ]
+        self.activity = activity_penalties(network)
+        nodes = {node.name: node.layer for node in plan.spec.nodes}
+        # Layers that are asked for what comes before their activation: position, activation, penalties of the output.
+        self.bare_penalties = [
+            (plan.spec.outputs.index(output.node), output.recovered,
+             [penalty_function(item) for item in plan.spec.layers[nodes[output.node]].activity_penalties])
+            for output in plan.outputs
+            if output.recovered and plan.spec.layers[nodes[output.node]].activity_penalties
+        ]
 
     def __call__(
         self, x: list[torch.Tensor], y: list[torch.Tensor], weights: torch.Tensor | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+        if self.activity is not None:
+            self.activity.start()
         outputs, masks = self.network.run(x, self.recovered)
         total: torch.Tensor | None = None
         parts: list[torch.Tensor] = []
@@ -175,6 +194,12 @@ class Objective:
                 total = total + l1 * parameter.abs().sum()
             if l2:
                 total = total + l2 * parameter.square().sum()
+        for penalty, layout, parameters in self.joint_penalties:
+            total = total + penalty(layout.join(parameters))
+        if self.activity is not None:
+            for position, activation, penalties in self.bare_penalties:
+                self.activity.of_output(penalties, ACTIVATIONS[activation](outputs[position]))
+            total = total + self.activity.total()
         return total, tuple(parts) if len(parts) > 1 else (), tuple(outputs[position] for position in self.positions)
 
     def activated(self, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -208,4 +233,4 @@ def _optimized(network: Network, variable: Variable) -> OptimizedVariable:
     weight_map = weight_maps(network.layer(variable.layer))[variable.role]
     parameters = tuple(parameter for _, parameter in network.parameters_of(variable.layer, variable.role))
     return OptimizedVariable(variable.name, parameters, variable.multiplier, variable.decay,
-                             weight_map.to_keras, weight_map.to_torch)
+                             weight_map.to_keras, weight_map.to_torch, variable.constraint)

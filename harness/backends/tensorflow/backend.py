@@ -13,6 +13,7 @@ from harness.plan.plan import Plan
 from harness.spec.execution import Execution
 from harness.spec.layers.registration import REGISTERED
 from harness.spec.model import ModelSpec
+from harness.spec.operations.base import Operation
 
 
 class TensorFlow:
@@ -27,7 +28,8 @@ class TensorFlow:
         return runtime.configure(execution)
 
     def problems(self, plan: Plan) -> list[str]:
-        kinds = {type(layer).__name__ for layer in plan.spec.layers.values() if type(layer) not in REGISTERED}
+        kinds = {type(layer).__name__ for layer in plan.spec.layers.values()
+                 if type(layer) not in REGISTERED and not isinstance(layer, Operation)}
         return [f"Keras has no {kind} layer." for kind in kinds if not hasattr(keras.layers, kind)]
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:

@@ -11,11 +11,13 @@ import numpy as np
 
 from harness.backends.tensorflow.layers import build_layer
 from harness.backends.tensorflow.layers.merging import broadcasting
+from harness.backends.tensorflow.layers.operations import build_operation, call_operation
 from harness.backends.tensorflow.layers.stock import numpy
 from harness.backends.tensorflow.randomness import Keys
 from harness.errors import SpecError
 from harness.spec.layers.base import Layer, Shape
-from harness.spec.model import ModelSpec, Reference
+from harness.spec.model import ModelSpec, Node, Reference
+from harness.spec.operations.base import Operation
 from harness.spec.order import execution_order
 
 
@@ -34,11 +36,8 @@ def build_model(
     for node in spec.nodes:
         if node.layer not in layers:
             layers[node.layer] = _layer(spec.layers[node.layer], node.layer, dtype, keys, spec.input_shapes(node))
-        feeds = [tensors[reference] for reference in node.inputs]
-        arguments = {key: _resolve(value, tensors) for key, value in node.arguments.items()}
-        takes_list = not spec.layers[node.layer].call_arguments and _reads_list(layers[node.layer])
-        result = layers[node.layer](feeds, **arguments) if takes_list else layers[node.layer](*feeds, **arguments)
-        for index, tensor in enumerate(result if isinstance(result, (list, tuple)) else [result]):
+        result = _called(spec, node, layers[node.layer], tensors, dtype)
+        for index, tensor in enumerate(keras.tree.flatten(result)):  # states come in lists of lists
             tensors[node.name if index == 0 else f"{node.name}:{index}"] = tensor
     inputs = [tensors[item.name] for item in spec.inputs]
     outputs = [tensors[reference] for reference in spec.outputs]
@@ -51,6 +50,16 @@ def build_model(
     _settle_order(model, spec, layers)
     set_weights(model, weights)
     return model
+
+
+def _called(spec: ModelSpec, node: Node, layer: Any, tensors: Mapping[str, Any], dtype: str) -> Any:
+    feeds = [tensors[reference] for reference in node.inputs]
+    declared = spec.layers[node.layer]
+    if isinstance(declared, Operation):
+        return call_operation(layer, declared, feeds, node.arguments, spec.input_shapes(node), dtype)
+    arguments = {key: _resolve(value, tensors) for key, value in node.arguments.items()}
+    takes_list = not declared.call_arguments and _reads_list(layer)
+    return layer(feeds, **arguments) if takes_list else layer(*feeds, **arguments)
 
 
 def _settle_order(model: keras.Model, spec: ModelSpec, layers: Mapping[str, keras.layers.Layer]) -> None:
@@ -91,6 +100,8 @@ def variables(model: keras.Model) -> dict[str, keras.Variable]:
     spec: ModelSpec = model.harness_spec
     table: dict[str, keras.Variable] = {}
     for name in spec.first_calls:
+        if isinstance(spec.layers[name], Operation):
+            continue  # which Keras does not list among the model's layers
         declared = spec.layer_weights(name)
         built = model.get_layer(_keras_name(name)).weights
         if len(declared) != len(built):
@@ -117,6 +128,8 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
 def _layer(
     layer: Layer, name: str, dtype: str, keys: Keys | None, shapes: tuple[Shape, ...]
 ) -> keras.layers.Layer:
+    if isinstance(layer, Operation):
+        return build_operation(layer, _keras_name(name), dtype)
     common: dict[str, Any] = {"name": _keras_name(name), "dtype": layer.dtype or dtype, "trainable": layer.trainable}
     if keys is not None and layer.stochastic:
         common["keys"] = keys

@@ -17,11 +17,34 @@ def _mix(x: tf.Tensor) -> tf.Tensor:
     return x
 
 
-def bits(key: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+def bits(key: tf.Tensor, shape: tf.Tensor, stream: int = 0) -> tf.Tensor:
     """int32 of the given shape: one hash per element, in C order. key: int32 [2]."""
     x = tf.range(tf.reduce_prod(shape), dtype=tf.int32)
     x = _mix(tf.bitwise.bitwise_xor(x, key[0]))
-    return tf.reshape(_mix(tf.bitwise.bitwise_xor(x, key[1])), shape)
+    second = tf.bitwise.bitwise_xor(key[1], randomness.stream_word(stream))
+    return tf.reshape(_mix(tf.bitwise.bitwise_xor(x, second)), shape)
+
+
+def _drawn(key: tf.Tensor, shape: tf.Tensor, stream: int, count: int) -> tf.Tensor:
+    """int32: the upper `count` bits of each element's hash, not negative."""
+    shifted = tf.bitwise.right_shift(bits(key, shape, stream), 32 - count)
+    return tf.bitwise.bitwise_and(shifted, 2**count - 1)
+
+
+def uniform(key: tf.Tensor, shape: tf.Tensor, dtype: str, stream: int = 0) -> tf.Tensor:
+    """Uniform numbers in [0, 1)."""
+    return tf.cast(_drawn(key, shape, stream, randomness.UNIFORM_BITS), dtype) * 2.0**-randomness.UNIFORM_BITS
+
+
+def integers(key: tf.Tensor, shape: tf.Tensor, low: int, high: int, stream: int = 0) -> tf.Tensor:
+    """int64: whole numbers in [low, high)."""
+    drawn = tf.cast(_drawn(key, shape, stream, randomness.UNIFORM_BITS), tf.int64)
+    return low + tf.bitwise.right_shift(drawn * (high - low), tf.constant(randomness.UNIFORM_BITS, tf.int64))
+
+
+def order(key: tf.Tensor, size: tf.Tensor, stream: int = 0) -> tf.Tensor:
+    """int32 [size]: a permutation of 0..size-1."""
+    return tf.argsort(bits(key, tf.reshape(size, (1,)), stream), stable=True)
 
 
 def keep_mask(key: tf.Tensor, shape: tf.Tensor, rate: float) -> tf.Tensor:
@@ -29,13 +52,10 @@ def keep_mask(key: tf.Tensor, shape: tf.Tensor, rate: float) -> tf.Tensor:
     return bits(key, shape) >= randomness.threshold(rate)
 
 
-def normal(key: tf.Tensor, shape: tf.Tensor, dtype: str) -> tf.Tensor:
+def normal(key: tf.Tensor, shape: tf.Tensor, dtype: str, stream: int = 0) -> tf.Tensor:
     """Standard normal values."""
     table = tf.constant(randomness.normal_table(), dtype)
-    index = tf.bitwise.bitwise_and(
-        tf.bitwise.right_shift(bits(key, shape), 32 - randomness.NORMAL_BITS), 2**randomness.NORMAL_BITS - 1
-    )
-    return tf.gather(table, index)
+    return tf.gather(table, _drawn(key, shape, stream, randomness.NORMAL_BITS))
 
 
 class Keys:

@@ -109,7 +109,8 @@ class Session:
         with tf.GradientTape() as gradient_tape:
             predictions = self._predictions(x, training=True)
             total, parts = self._loss(predictions, rows)
-        gradients = gradient_tape.gradient(total, self.trainable)
+            scaled = self.optimizer.scale_loss(total)
+        gradients = gradient_tape.gradient(scaled, self.trainable)
         apply(self.optimizer, gradients, self.trainable, self.tape["learning_rates"][step], self.multipliers)
         self.kept_losses.scatter_nd_update([[step]], [total])
         if self.kept_parts is not None:

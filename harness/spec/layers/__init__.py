@@ -13,16 +13,32 @@ from harness.spec.configured import Family, spellings
 from harness.spec.layers import convolutional, core, merging, normalization, pooling, regularization, reshaping
 from harness.spec.layers.base import Layer as Layer
 from harness.spec.layers.base import Weight as Weight
+from harness.spec.layers.refused import ALIASES, REFUSED
 from harness.spec.layers.registration import load_registrations
 
 # Family -> its layers, as its own table has them (tests/spec/test_layers.py compares the two).
 LATER = {
     "activation": ("ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"),
+    "applications": ("LayerScale", "StochasticDepth", "CustomScaleLayer"),
     "attention": ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention"),
+    "augmentation": ("RandomFlip", "RandomCrop", "RandomTranslation", "RandomRotation", "RandomZoom", "RandomShear",
+                     "RandomPerspective", "RandomErasing"),
+    "augmentation_colors": ("RandomContrast", "RandomBrightness", "RandomHue", "RandomSaturation", "RandomSharpness",
+                            "RandomGrayscale", "RandomColorDegeneration", "RandomInvert", "RandomPosterization",
+                            "Solarization", "Equalization", "AutoContrast", "RandomGaussianBlur", "RandomColorJitter"),
+    "augmentation_mixing": ("MixUp", "CutMix", "RandAugment", "ContrastLimitedAdaptiveHistogramEqualization"),
+    "bidirectional": ("Bidirectional",),
+    "cells": ("SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"),
     "depthwise": ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
     "preprocessing": ("Rescaling", "Normalization", "CategoryEncoding"),
-    "recurrent": ("SimpleRNN", "LSTM", "GRU", "Bidirectional"),
-    "recurrent_convolutional": ("ConvLSTM2D",),
+    "preprocessing_categories": ("Discretization", "IntegerLookup"),
+    "preprocessing_images": ("Resizing", "CenterCrop"),
+    "preprocessing_pipeline": ("Pipeline",),
+    "preprocessing_text": ("StringLookup", "TextVectorization", "Hashing", "HashedCrossing"),
+    "preprocessing_signals": ("STFTSpectrogram", "MelSpectrogram"),
+    "recurrent": ("RNN", "SimpleRNN", "LSTM", "GRU"),
+    "recurrent_convolutional": ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"),
+    "spectral": ("SpectralNormalization",),
     "transposed": ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
     "wrapping": ("TimeDistributed",),
 }
@@ -45,10 +61,20 @@ class Vocabulary(Family[Layer]):
         return self._classes
 
     def find(self, name: object) -> type[Layer]:
-        if isinstance(name, str) and name in self._waiting:
-            self._load(self._waiting[name])
+        if isinstance(name, str):
+            if "." in name:
+                from harness.spec import operations
+
+                if operations.is_operation(name):
+                    return operations.find(name)
+            name = ALIASES.get(name, name)
+            if name in self._waiting:
+                self._load(self._waiting[name])
         if not super().knows(name):
             load_registrations()
+        if name in REFUSED and not super().knows(name):
+            refusal = REFUSED[str(name)]
+            raise SpecError(f"the layer {name} is refused: {refusal.reason}.", hint=refusal.way_out)
         return super().find(name)
 
     def registered(self, name: str) -> type[Layer] | None:
@@ -56,6 +82,11 @@ class Vocabulary(Family[Layer]):
         return self.classes.get(name)
 
     def knows(self, name: object) -> bool:
+        if isinstance(name, str) and "." in name:
+            from harness.spec import operations
+
+            return operations.knows(name) or super().knows(name)
+        name = ALIASES.get(name, name) if isinstance(name, str) else name
         return name in self._waiting or super().knows(name)
 
     def _load(self, family: str) -> None:

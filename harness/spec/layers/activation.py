@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 
 from harness.errors import SpecError
+from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, normalize_axis
 from harness.spec.regularizers import RegularizerArgument
@@ -54,6 +55,7 @@ class PReLU(Layer):
 
     alpha_initializer: InitializerArgument = initializer_argument("zeros")
     alpha_regularizer: RegularizerArgument = None
+    alpha_constraint: ConstraintArgument = None
     shared_axes: Annotated[tuple[int, ...] | None, BeforeValidator(_as_tuple)] = None
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
@@ -68,7 +70,8 @@ class PReLU(Layer):
                             f"got {shared}.")
         alpha = tuple(1 if axis in shared else known(shape[axis], self, f"dimension {axis}")
                       for axis in range(1, len(shape)))
-        return (Weight("alpha", alpha, self.alpha_initializer, regularizer=self.alpha_regularizer),)
+        return (Weight("alpha", alpha, self.alpha_initializer, regularizer=self.alpha_regularizer,
+                       constraint=self.alpha_constraint),)
 
 
 class Softmax(Layer):

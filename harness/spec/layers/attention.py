@@ -5,86 +5,25 @@ Shape letters: B batch, T query steps, S key and value steps, N heads, K key siz
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from harness.errors import SpecError, did_you_mean
+from harness.errors import SpecError
+from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import GlorotUniform, InitializerArgument, Ones, initializer_argument
-from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, check_bias_place, known, product, require_rank
+from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, product, require_rank
+from harness.spec.layers.projections import Projected, check_options
 from harness.spec.regularizers import RegularizerArgument
 
-CALL_OPTIONS = ("attention_mask", "use_causal_mask")
 
-
-class _Projected(Layer):
-    """What the attentions with projections share: calls on (query, value, key), their options, the projections."""
-
-    mask_rule: ClassVar[MaskRule] = "own"
-    call_arguments: ClassVar[tuple[str, ...]] = ("query", "value", "key")
-
-    @field_validator("flash_attention", check_fields=False)
-    @classmethod
-    def _check_flash(cls, value: bool | None) -> bool | None:
-        if value:
-            raise SpecError("flash_attention=True does not exist in Keras's TensorFlow backend.",
-                            hint="Leave it out: PyTorch picks its fastest kernel by itself.")
-        return value
-
-    def _three(self, shapes: tuple[Shape, ...]) -> tuple[Shape, Shape, Shape]:
-        if len(shapes) not in (2, 3):
-            raise SpecError(f"{type(self).__name__} is called on query, value and perhaps key, got {len(shapes)} "
-                            "tensor(s).", hint="Self-attention is written layer(x, x).")
-        query, value, key = shapes[0], shapes[1], shapes[-1]
-        for shape in (query, value, key):
-            require_rank(self, shape, 3, "(batch, steps, features)")
-            known(shape[-1], self, "the last dimension")
-        if None not in (value[1], key[1]) and value[1] != key[1]:
-            raise SpecError(f"{type(self).__name__} needs as many keys as values, got {key[1]} and {value[1]} steps.")
-        return query, value, key
-
-    def _projection(
-        self, role: str, steps: int | None, inputs: tuple[int, ...], outputs: tuple[int, ...]
-    ) -> list[Weight]:
-        # EinsumDense gives its initializer the axes that are summed and those that are made (einsum_dense.py).
-        a: Any = self
-        fans = (float(math.prod(inputs)), float(math.prod(outputs)))
-        weights = [Weight(f"{role}/kernel", (*inputs, *outputs), a.kernel_initializer,
-                          regularizer=a.kernel_regularizer, fans=fans)]
-        if a.use_bias:
-            check_bias_place(self, (None, steps, *outputs), outputs)
-            weights.append(Weight(f"{role}/bias", outputs, a.bias_initializer, regularizer=a.bias_regularizer))
-        return weights
-
-    def _flops(self, shapes: tuple[Shape, ...], heads: int, sizes: int) -> int | None:
-        """Projections, scores and their products with the values; sizes: of a key and of a value, added up."""
-        query, value, key = self._three(shapes)
-        steps, keys = query[1], value[1] if value[1] is not None else key[1]
-        if steps is None or keys is None:
-            return None
-        count = 0
-        for weight in self.weights(*shapes):
-            if weight.role.endswith("kernel"):
-                count += weight.size * (keys if weight.role in ("key/kernel", "value/kernel") else steps)
-        return 2 * (count + steps * keys * heads * sizes)
-
-    def check_call(self, arguments: Mapping[str, Any]) -> None:
-        """Raises SpecError for an argument of the call that the layer does not have, or not here."""
-        check_options(self, arguments, CALL_OPTIONS)
-
-    def __call__(self, *inputs: Any, **arguments: Any) -> Any:
-        given = {name: value for name, value in arguments.items() if value is not None and value is not False}
-        self.check_call({name: value for name, value in given.items() if name not in self.call_arguments})
-        return super().__call__(*inputs, **given)
-
-
-class MultiHeadAttention(_Projected):
+class MultiHeadAttention(Projected):
     """Vaswani et al. 2017: called on (query (B, T, .), value (B, S, .), key (B, S, .), default value).
 
     attention_mask: (B, T, S), True where the query may attend. use_causal_mask: a query sees no later key.
-    sliding_window: a query sees keys less than that many steps away. use_gate: sigmoid(query @ gate)
+    attention_axes: of inputs with several dimensions between batch and features, those with attention; the others
+    count as examples. sliding_window: a query sees keys less than that many steps away. use_gate: sigmoid(query @ gate)
     multiplies the heads' outputs.
 
     Masks of the inputs (Keras's `_keras_mask`) are joined with attention_mask; the output carries the query's
@@ -92,8 +31,9 @@ class MultiHeadAttention(_Projected):
     the bias) if dropout is not 0, in inference too: Keras takes two code paths.
     """
 
-    # Keras's signature holds an argument before these that the harness does not know (activity_regularizer).
-    keyword_only: ClassVar[frozenset[str]] = Layer.keyword_only | {"use_gate", "seed"}
+    # Keras hands activity_regularizer on to the projections (multi_head_attention.py).
+    regularizes_outputs: ClassVar[bool] = False
+    regularizes_parts: ClassVar[bool] = True
 
     num_heads: int = Field(gt=0)
     key_dim: int = Field(gt=0)
@@ -101,13 +41,15 @@ class MultiHeadAttention(_Projected):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     use_bias: bool = True
     output_shape: tuple[int, ...] | None = None
-    attention_axes: int | tuple[int, ...] | None = None
+    attention_axes: tuple[int, ...] | None = None
     sliding_window: int | None = Field(default=None, gt=0)
     flash_attention: bool | None = None
     kernel_initializer: InitializerArgument = initializer_argument("glorot_uniform")
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
     use_gate: bool = False
     seed: int | None = None
 
@@ -116,12 +58,39 @@ class MultiHeadAttention(_Projected):
     def _one_size(cls, value: Any) -> Any:
         return (value,) if isinstance(value, int) else value or None
 
-    @field_validator("attention_axes")
+    @field_validator("attention_axes", mode="before")
     @classmethod
-    def _check_axes(cls, value: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
-        if value not in (None, 1, (1,)):
-            raise SpecError(f"attention over the axes {value} is not supported: inputs are (batch, steps, features).")
-        return value
+    def _one_axis(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
+
+    @property
+    def query_heads(self) -> int:
+        return self.num_heads
+
+    def rank(self, query: Shape) -> int:
+        return max(3, len(query))
+
+    def axes(self, query: Shape) -> tuple[int, ...]:
+        """The dimensions over which there is attention: all between batch and features, or those that are given."""
+        rank = len(query)
+        if self.attention_axes is None:
+            return tuple(range(1, rank - 1))
+        axes = tuple(axis + rank if axis < 0 else axis for axis in self.attention_axes)
+        if list(axes) != sorted(set(axes)) or not all(0 < axis < rank - 1 for axis in axes):
+            raise SpecError(f"attention_axes are dimensions between batch and features, in order, got "
+                            f"{self.attention_axes} for inputs of shape {query}.")
+        return axes
+
+    def apart(self, query: Shape) -> Shape:
+        axes = self.axes(query)
+        return tuple(size for axis, size in enumerate(query[1:-1], 1) if axis not in axes)
+
+    def call_shape(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Shape | tuple[Shape, ...]:
+        options = [*arguments, *(["sliding_window"] if self.sliding_window else [])]
+        if len(shapes[0]) > 3 and options:
+            raise SpecError(f"MultiHeadAttention: {options[0]} is for inputs (batch, steps, features), got "
+                            f"{shapes[0]}.", hint="Reshape to one dimension of steps.")
+        return super().call_shape(shapes, arguments)
 
     @property
     def stochastic(self) -> bool:
@@ -136,32 +105,37 @@ class MultiHeadAttention(_Projected):
         return self.output_shape or (known(query[-1], self, "the last dimension of query"),)
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
-        query, _, _ = self._three(shapes)
-        return (*query[:2], *self.output_sizes(query))
+        query, value, _ = self.query_value_key(shapes)
+        axes = self.axes(query)
+        for axis, (here, there) in enumerate(zip(query[1:-1], value[1:-1], strict=True), 1):
+            if axis not in axes and None not in (here, there) and here != there:
+                raise SpecError(f"MultiHeadAttention: dimension {axis}, over which there is no attention, is {here} in "
+                                f"the query and {there} in the value.")
+        return (*query[:-1], *self.output_sizes(query))
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        query, value, key = self._three(shapes)
+        query, value, key = self.query_value_key(shapes)
         heads, out = self.num_heads, self.output_sizes(query)
         parts = [("query", query, self.key_dim), ("key", key, self.key_dim)]
         parts += [("gate", query, self.value_size)] if self.use_gate else []
         parts += [("value", value, self.value_size)]
         weights: list[Weight] = []
-        for role, (_, steps, features), size in parts:
+        for role, (_, *steps, features), size in parts:
             inputs = known(features, self, f"the last dimension of {role}")
-            weights += self._projection(role, steps, (inputs,), (heads, size))
-        return (*weights, *self._projection("attention_output", query[1], (heads, self.value_size), out))
+            weights += self.projection(role, tuple(steps), (inputs,), (heads, size))
+        return (*weights, *self.projection("attention_output", query[1:-1], (heads, self.value_size), out))
 
     def flops(self, *shapes: Shape) -> int | None:
-        return self._flops(shapes, self.num_heads, self.key_dim + self.value_size)
+        return self.attention_flops(shapes, self.num_heads, self.key_dim + self.value_size)
 
 
-class GroupQueryAttention(_Projected):
+class GroupQueryAttention(Projected):
     """Ainslie et al. 2023: num_query_heads heads that share num_key_value_heads keys and values; called as
     MultiHeadAttention is, with the same options. Keras's class GroupedQueryAttention, under its exported name.
     """
 
-    # Keras's signature holds arguments before these that the harness does not know (constraints).
-    keyword_only: ClassVar[frozenset[str]] = Layer.keyword_only | {"use_gate", "seed"}
+    # Keras hands activity_regularizer on to the projections, and obeys it itself (grouped_query_attention.py).
+    regularizes_parts: ClassVar[bool] = True
 
     head_dim: int = Field(gt=0)
     num_query_heads: int = Field(gt=0)
@@ -174,6 +148,8 @@ class GroupQueryAttention(_Projected):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
     use_gate: bool = False
     seed: int | None = None
 
@@ -185,43 +161,35 @@ class GroupQueryAttention(_Projected):
         return self
 
     @property
+    def query_heads(self) -> int:
+        return self.num_query_heads
+
+    @property
     def stochastic(self) -> bool:
         return self.dropout > 0
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
-        query, value, _ = self._three(shapes)
+        query, value, _ = self.query_value_key(shapes)
         if query[-1] != value[-1]:
             raise SpecError(f"GroupQueryAttention needs queries and values of as many features, got {query[-1]} and "
                             f"{value[-1]}.")
         return query
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        query, value, key = self._three(shapes)
+        query, value, key = self.query_value_key(shapes)
         queries, keys = (self.num_query_heads, self.head_dim), (self.num_key_value_heads, self.head_dim)
         parts = [("query", query, queries), ("key", key, keys)]
         parts += [("gate", query, queries)] if self.use_gate else []
         parts += [("value", value, keys)]
         weights: list[Weight] = []
-        for role, (_, steps, features), sizes in parts:
-            weights += self._projection(role, steps, (known(features, self, f"the last dimension of {role}"),), sizes)
+        for role, (_, *steps, features), sizes in parts:
+            inputs = (known(features, self, f"the last dimension of {role}"),)
+            weights += self.projection(role, tuple(steps), inputs, sizes)
         made = (known(query[-1], self, "the features"),)
-        return (*weights, *self._projection("attention_output", query[1], queries, made))
+        return (*weights, *self.projection("attention_output", query[1:-1], queries, made))
 
     def flops(self, *shapes: Shape) -> int | None:
-        return self._flops(shapes, self.num_query_heads, 2 * self.head_dim)
-
-
-def check_options(layer: Layer, arguments: Mapping[str, Any], known_options: tuple[str, ...]) -> None:
-    """Raises SpecError for an argument of the call that the layer does not have, or not here."""
-    kind = type(layer).__name__
-    for name, value in arguments.items():
-        if name == "return_attention_scores":
-            raise SpecError(f"{kind}'s return_attention_scores=True is not supported.",
-                            hint="Read the scores with a model of their own.")
-        if name not in known_options:
-            raise SpecError(f"a call of {kind} has no argument {name!r}.", hint=did_you_mean(name, known_options))
-        if name == "use_causal_mask" and not isinstance(value, bool):
-            raise SpecError(f"use_causal_mask is True or False, got {value!r}.")
+        return self.attention_flops(shapes, self.num_query_heads, 2 * self.head_dim)
 
 
 class _Plain(Layer):
@@ -260,7 +228,13 @@ class _Plain(Layer):
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         """Raises SpecError for an argument of the call that the layer does not have, or not here."""
-        check_options(self, arguments, ("use_causal_mask",))
+        check_options(self, arguments, ("use_causal_mask", "return_attention_scores"))
+
+    def call_shape(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Shape | tuple[Shape, ...]:
+        """With return_attention_scores=True the scores (B, T, S) as well."""
+        output = self.compute_output_shape(*shapes)
+        scores = (*shapes[0][:2], shapes[-1][1])
+        return (output, scores) if arguments.get("return_attention_scores") else output
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
         given = {name: value for name, value in arguments.items() if value is not None and value is not False}

@@ -15,8 +15,9 @@ from pydantic import Field, field_validator
 
 from harness.errors import SpecError
 from harness.spec.configured import Configured
+from harness.spec.constraints import Constraint
 from harness.spec.initializers import Initializer
-from harness.spec.regularizers import Regularizer
+from harness.spec.regularizers import Regularizer, RegularizerArgument
 
 Shape = tuple[int | None, ...]
 
@@ -30,6 +31,7 @@ class Weight:
     """One variable of a layer: role ("kernel"), shape in Keras's layout, first values, and how it is used.
 
     trainable: False for state such as moving averages, which no optimizer touches.
+    constraint: what the weight is projected to after every update.
     fans: (fan_in, fan_out) where Keras does not take them from the shape (attention's einsum kernels).
     """
 
@@ -39,16 +41,17 @@ class Weight:
     trainable: bool = True
     regularizer: Regularizer | None = None
     fans: tuple[float, float] | None = None
+    constraint: Constraint | None = None
+
+    def __post_init__(self) -> None:
+        if self.regularizer is not None:
+            self.regularizer.check(self.shape)
+        if self.constraint is not None:
+            self.constraint.check(self.shape)
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
-
-
-# Arguments of Keras's layers that are accepted as None alone.
-NOT_CARRIED = {"activity_regularizer", *(
-    f"{weight}_constraint" for weight in ("beta", "bias", "depthwise", "embeddings", "gamma", "kernel", "pointwise",
-                                          "recurrent"))}
 
 
 class Layer(Configured):
@@ -61,11 +64,18 @@ class Layer(Configured):
     mask_rule: ClassVar[MaskRule] = "drop"
     # The names of the tensors of a call, in order, where they have one (query, value, key of attention).
     call_arguments: ClassVar[tuple[str, ...]] = ()
+    # The argument before which Keras's signature holds activity_regularizer, if the layer has that argument.
+    activity_regularizer_before: ClassVar[tuple[str, ...]] = ("kernel_constraint", "depthwise_constraint")
+
+    # What activity_regularizer acts on: the layer's outputs, as a rule, or what parts of the layer put out.
+    regularizes_outputs: ClassVar[bool] = True
+    regularizes_parts: ClassVar[bool] = False
 
     name: str | None = Field(default=None, exclude=True)
     trainable: bool = True
     dtype: str | None = None
     input_shape: tuple[int | None, ...] | None = Field(default=None, exclude=True)
+    activity_regularizer: RegularizerArgument = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Keras's older spellings of the shape on a first layer.
@@ -75,11 +85,15 @@ class Layer(Configured):
             kwargs["input_shape"] = tuple(kwargs.pop("batch_input_shape"))[1:]
         if isinstance(kwargs.get("input_shape"), int):
             kwargs["input_shape"] = (kwargs["input_shape"],)
-        for argument in NOT_CARRIED & kwargs.keys():
-            if kwargs.pop(argument) is not None:
-                raise SpecError(f"{type(self).__name__}: {argument} is not supported.",
-                                hint="Leave it out; the regularizers of weights are supported.")
         super().__init__(*args, **kwargs)
+
+    @classmethod
+    def positional(cls) -> list[str]:
+        names = super().positional()
+        places = [names.index(name) for name in cls.activity_regularizer_before if name in names]
+        if places:
+            names.insert(places[0], "activity_regularizer")
+        return names
 
     # Two layers with equal arguments are still two layers: identity is what makes a layer shared.
     def __eq__(self, other: object) -> bool:
@@ -100,6 +114,18 @@ class Layer(Configured):
         """True if training draws random numbers in this layer."""
         return False
 
+    @property
+    def activity_penalties(self) -> tuple[Regularizer, ...]:
+        """The regularizers of the outputs: of each call, each output and each regularizer, its value divided by the
+        batch size is added to the loss, in training and in evaluation (keras/src/layers/layer.py: __call__)."""
+        regularizer = self.activity_regularizer if self.regularizes_outputs else None
+        return () if regularizer is None else (regularizer,)
+
+    @property
+    def regularizes_activity(self) -> bool:
+        """Whether a call of this layer adds something to the loss."""
+        return bool(self.activity_penalties) or (self.regularizes_parts and self.activity_regularizer is not None)
+
     def compute_output_shape(self, *shapes: Shape) -> Shape | tuple[Shape, ...]:
         """Output shape(s) for the given input shapes. Raises SpecError where they do not fit."""
         return shapes[0]
@@ -107,6 +133,10 @@ class Layer(Configured):
     def call_shape(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Shape | tuple[Shape, ...]:
         """Output shape(s) of a call with these further arguments, which may decide on them (operations)."""
         return self.compute_output_shape(*shapes)
+
+    def call_mask_rule(self, arguments: Mapping[str, Any]) -> MaskRule:
+        """The mask rule of a call with these further arguments."""
+        return self.mask_rule
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         """The weights, in Keras's order, for the given input shapes."""

@@ -8,9 +8,20 @@ from pydantic import Field, model_validator
 
 from harness.errors import SpecError
 from harness.spec.activations import ActivationArgument
+from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, Shape, Weight, known, product
-from harness.spec.layers.spatial import CausalPadding, DataFormat, Padding, Size1, Size2, Size3, Sizes, window_shape
+from harness.spec.layers.spatial import (
+    CausalPadding,
+    DataFormat,
+    Padding,
+    Size1,
+    Size2,
+    Size3,
+    Sizes,
+    either_layout,
+    window_shape,
+)
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -37,6 +48,7 @@ class _Conv(Layer):
             raise SpecError(f"filters must be a multiple of groups, got filters={a.filters} and groups={a.groups}.")
         return self
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         a: Any = self
         kernel, strides, dilation, padding = self._sizes()
@@ -47,14 +59,17 @@ class _Conv(Layer):
                             f"and groups={a.groups}.")
         return shape
 
+    @either_layout
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         a: Any = self
         channels = known(shapes[0][-1], self, "the channels")
         kernel = Weight("kernel", (*a.kernel_size, channels // a.groups, a.filters), a.kernel_initializer,
-                        regularizer=a.kernel_regularizer)
-        bias = Weight("bias", (a.filters,), a.bias_initializer, regularizer=a.bias_regularizer)
+                        regularizer=a.kernel_regularizer, constraint=a.kernel_constraint)
+        bias = Weight("bias", (a.filters,), a.bias_initializer, regularizer=a.bias_regularizer,
+                      constraint=a.bias_constraint)
         return (kernel, bias) if a.use_bias else (kernel,)
 
+    @either_layout
     def flops(self, *shapes: Shape) -> int | None:
         windows = product(self.compute_output_shape(*shapes)[1:-1])
         return None if windows is None else 2 * windows * self.weights(*shapes)[0].size
@@ -79,6 +94,8 @@ class Conv1D(_Conv):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 class Conv2D(_Conv):
@@ -98,6 +115,8 @@ class Conv2D(_Conv):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 class Conv3D(_Conv):
@@ -117,6 +136,8 @@ class Conv3D(_Conv):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 LAYERS = (Conv1D, Conv2D, Conv3D)

@@ -1,13 +1,15 @@
-"""Core layers (keras/src/layers/core): Dense, EinsumDense, Activation, Identity, Embedding, Masking."""
+"""Core layers (keras/src/layers/core)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from harness.errors import SpecError
+from harness.errors import SpecError, did_you_mean
 from harness.spec.activations import ActivationArgument
+from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, check_bias_place, known, product
 from harness.spec.layers.einsum import EinsumShapes, einsum_shapes, parse_equation
@@ -26,6 +28,8 @@ class Dense(Layer):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -36,8 +40,9 @@ class Dense(Layer):
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         kernel = Weight("kernel", (known(shapes[0][-1], self, "the last dimension"), self.units),
-                        self.kernel_initializer, regularizer=self.kernel_regularizer)
-        bias = Weight("bias", (self.units,), self.bias_initializer, regularizer=self.bias_regularizer)
+                        self.kernel_initializer, regularizer=self.kernel_regularizer, constraint=self.kernel_constraint)
+        bias = Weight("bias", (self.units,), self.bias_initializer, regularizer=self.bias_regularizer,
+                      constraint=self.bias_constraint)
         return (kernel, bias) if self.use_bias else (kernel,)
 
     def flops(self, *shapes: Shape) -> int | None:
@@ -64,6 +69,7 @@ class Embedding(Layer):
     output_dim: int = Field(gt=0)
     embeddings_initializer: InitializerArgument = initializer_argument("uniform")
     embeddings_regularizer: RegularizerArgument = None
+    embeddings_constraint: ConstraintArgument = None
     mask_zero: bool = False
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
@@ -71,7 +77,55 @@ class Embedding(Layer):
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         return (Weight("embeddings", (self.input_dim, self.output_dim), self.embeddings_initializer,
-                       regularizer=self.embeddings_regularizer),)
+                       regularizer=self.embeddings_regularizer, constraint=self.embeddings_constraint),)
+
+
+class ReversibleEmbedding(Embedding):
+    """An Embedding that goes back as well: called with reverse=True it gives the products of vectors (..., output_dim)
+    with the table's rows (tie_weights), or with a matrix of their own: (..., input_dim).
+
+    logit_soft_cap: these products become tanh(x / cap) * cap. A reverse call drops the mask.
+    """
+
+    tie_weights: bool = True
+    reverse_dtype: None = None
+    logit_soft_cap: float | None = Field(default=None, gt=0)
+
+    @field_validator("reverse_dtype", mode="before")
+    @classmethod
+    def _check_reverse_dtype(cls, value: Any) -> None:
+        if value is not None:
+            raise SpecError(f"reverse_dtype={value!r} is not supported: a model here has one precision.",
+                            hint="Leave it out, and choose the precision of the run.")
+
+    @classmethod
+    def positional(cls) -> list[str]:
+        first = ["input_dim", "output_dim", "tie_weights"]
+        return [*first, *(name for name in super().positional() if name not in first)]
+
+    def check_call(self, arguments: Mapping[str, Any]) -> None:
+        """Raises SpecError for an argument of the call that the layer does not have."""
+        for name, value in arguments.items():
+            if name != "reverse":
+                raise SpecError(f"a call of ReversibleEmbedding has no argument {name!r}.",
+                                hint=did_you_mean(name, ["reverse"]))
+            if not isinstance(value, bool):
+                raise SpecError(f"reverse is True or False, got {value!r}.")
+
+    def call_mask_rule(self, arguments: Mapping[str, Any]) -> MaskRule:
+        return "drop" if arguments.get("reverse") else self.mask_rule
+
+    def call_shape(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Shape | tuple[Shape, ...]:
+        if not arguments.get("reverse"):
+            return self.compute_output_shape(*shapes)
+        if shapes[0][-1] not in (None, self.output_dim):
+            raise SpecError(f"ReversibleEmbedding goes back from output_dim={self.output_dim} features, got inputs of "
+                            f"shape {shapes[0]}.")
+        return (*shapes[0][:-1], self.input_dim)
+
+    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
+        back = Weight("reverse_embeddings", (self.output_dim, self.input_dim), self.embeddings_initializer)
+        return super().weights(*shapes) if self.tie_weights else (*super().weights(*shapes), back)
 
 
 class Masking(Layer):
@@ -90,6 +144,8 @@ class EinsumDense(Layer):
     output that the bias has.
     """
 
+    activity_regularizer_before: ClassVar[tuple[str, ...]] = ()
+
     equation: str
     output_shape: tuple[int | None, ...]
     activation: ActivationArgument = None
@@ -98,6 +154,8 @@ class EinsumDense(Layer):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
     @field_validator("output_shape", mode="before")
     @classmethod
@@ -119,11 +177,13 @@ class EinsumDense(Layer):
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         found = self.shapes(*shapes)
         kernel = Weight("kernel", found.kernel, self.kernel_initializer, regularizer=self.kernel_regularizer,
+                        constraint=self.kernel_constraint,
                         fans=found.fans)
         if found.bias is None:
             return (kernel,)
         check_bias_place(self, found.output, found.bias)
-        return kernel, Weight("bias", found.bias, self.bias_initializer, regularizer=self.bias_regularizer)
+        return kernel, Weight("bias", found.bias, self.bias_initializer, regularizer=self.bias_regularizer,
+                              constraint=self.bias_constraint)
 
     def flops(self, *shapes: Shape) -> int | None:
         products = self.shapes(*shapes).products
@@ -136,4 +196,4 @@ class Identity(Layer):
     mask_rule: ClassVar[MaskRule] = "pass"
 
 
-LAYERS = (Dense, EinsumDense, Activation, Identity, Embedding, Masking)
+LAYERS = (Dense, EinsumDense, Activation, Identity, Embedding, ReversibleEmbedding, Masking)

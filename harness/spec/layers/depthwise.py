@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 
 from harness.errors import SpecError
 from harness.spec.activations import ActivationArgument
+from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, Shape, Weight, known, product
-from harness.spec.layers.spatial import DataFormat, Padding, Size1, Size2, window_shape
+from harness.spec.layers.spatial import DataFormat, Padding, Size1, Size2, either_layout, window_shape
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -30,20 +31,24 @@ class _Depthwise(Layer):
         _check_square(self)
         return self
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         a: Any = self
         channels = known(shapes[0][-1], self, "the channels")
         return window_shape(self, shapes[0], channels * a.depth_multiplier, a.kernel_size, a.strides, a.padding,
                             a.dilation_rate)
 
+    @either_layout
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         a: Any = self
         channels = known(shapes[0][-1], self, "the channels")
         kernel = Weight("kernel", (*a.kernel_size, channels, a.depth_multiplier), a.depthwise_initializer,
-                        regularizer=a.depthwise_regularizer)
-        bias = Weight("bias", (channels * a.depth_multiplier,), a.bias_initializer, regularizer=a.bias_regularizer)
+                        regularizer=a.depthwise_regularizer, constraint=a.depthwise_constraint)
+        bias = Weight("bias", (channels * a.depth_multiplier,), a.bias_initializer, regularizer=a.bias_regularizer,
+                      constraint=a.bias_constraint)
         return (kernel, bias) if a.use_bias else (kernel,)
 
+    @either_layout
     def flops(self, *shapes: Shape) -> int | None:
         a: Any = self
         outputs = product(self.compute_output_shape(*shapes)[1:])
@@ -65,6 +70,8 @@ class DepthwiseConv1D(_Depthwise):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     depthwise_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    depthwise_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 class DepthwiseConv2D(_Depthwise):
@@ -82,6 +89,8 @@ class DepthwiseConv2D(_Depthwise):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     depthwise_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    depthwise_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 class _Separable(Layer):
@@ -92,22 +101,28 @@ class _Separable(Layer):
         _check_square(self)
         return self
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         a: Any = self
         known(shapes[0][-1], self, "the channels")
         return window_shape(self, shapes[0], a.filters, a.kernel_size, a.strides, a.padding, a.dilation_rate)
 
+    @either_layout
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         a: Any = self
         channels = known(shapes[0][-1], self, "the channels")
         depthwise = Weight("depthwise_kernel", (*a.kernel_size, channels, a.depth_multiplier),
-                           a.depthwise_initializer, regularizer=a.depthwise_regularizer)
+                           a.depthwise_initializer, regularizer=a.depthwise_regularizer,
+                           constraint=a.depthwise_constraint)
         ones = (1,) * len(a.kernel_size)
         pointwise = Weight("pointwise_kernel", (*ones, channels * a.depth_multiplier, a.filters),
-                           a.pointwise_initializer, regularizer=a.pointwise_regularizer)
-        bias = Weight("bias", (a.filters,), a.bias_initializer, regularizer=a.bias_regularizer)
+                           a.pointwise_initializer, regularizer=a.pointwise_regularizer,
+                           constraint=a.pointwise_constraint)
+        bias = Weight("bias", (a.filters,), a.bias_initializer, regularizer=a.bias_regularizer,
+                      constraint=a.bias_constraint)
         return (depthwise, pointwise, bias) if a.use_bias else (depthwise, pointwise)
 
+    @either_layout
     def flops(self, *shapes: Shape) -> int | None:
         windows = product(self.compute_output_shape(*shapes)[1:-1])
         depthwise, pointwise = self.weights(*shapes)[:2]
@@ -132,6 +147,9 @@ class SeparableConv1D(_Separable):
     depthwise_regularizer: RegularizerArgument = None
     pointwise_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    depthwise_constraint: ConstraintArgument = None
+    pointwise_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 class SeparableConv2D(_Separable):
@@ -152,6 +170,9 @@ class SeparableConv2D(_Separable):
     depthwise_regularizer: RegularizerArgument = None
     pointwise_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    depthwise_constraint: ConstraintArgument = None
+    pointwise_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 LAYERS = (DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D)

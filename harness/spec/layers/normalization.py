@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from harness.errors import SpecError
-from harness.spec.initializers import InitializerArgument, Ones, initializer_argument
+from harness.errors import SpecError, did_you_mean
+from harness.spec.constraints import ConstraintArgument
+from harness.spec.initializers import InitializerArgument, Ones, SquareRoot, initializer_argument
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, normalize_axis
 from harness.spec.regularizers import RegularizerArgument
 
@@ -22,6 +25,25 @@ def _axes(value: Any) -> Any:
 
 
 Axes = Annotated[int | tuple[int, ...], BeforeValidator(_axes)]
+
+
+def _clipping(value: Any) -> Any:
+    """The bounds, each a number; Keras's checks (batch_normalization.py)."""
+    if not isinstance(value, Mapping):
+        raise SpecError(f"renorm_clipping is a mapping of {', '.join(RENORM_BOUNDS)} to numbers, got {value!r}.")
+    bounds = {str(key): bound for key, bound in value.items() if bound is not None}
+    for key in bounds:
+        if key not in RENORM_BOUNDS:
+            raise SpecError(f"renorm_clipping has no {key!r}.", hint=did_you_mean(key, RENORM_BOUNDS))
+    if bounds.get("rmax", math.inf) < bounds.get("rmin", -math.inf):
+        raise SpecError(f"renorm_clipping: rmax must not be below rmin, got {value!r}.")
+    if bounds.get("dmax", 0.0) < 0:
+        raise SpecError(f"renorm_clipping: dmax must not be negative, got {value!r}.")
+    return bounds
+
+
+RENORM_BOUNDS = ("rmin", "rmax", "dmax")
+RenormClipping = Annotated[dict[str, float], BeforeValidator(_clipping)]
 
 
 def axes_of(layer: Layer, axis: int | tuple[int, ...], rank: int) -> tuple[int, ...]:
@@ -42,6 +64,10 @@ class BatchNormalization(Layer):
     statistics in inference. The moving variance is that of the batch without Bessel's correction.
 
     trainable=False freezes the layer: inference mode in training too.
+
+    renorm: batch renormalization (Ioffe 2017); the batch's statistics are corrected towards moving ones, within
+    renorm_clipping ("rmin", "rmax", "dmax"). synchronized: over the replicas of tf.distribute; a training here has one
+    device, where it changes nothing.
     """
 
     mask_rule: ClassVar[MaskRule] = "own"
@@ -57,6 +83,12 @@ class BatchNormalization(Layer):
     moving_variance_initializer: InitializerArgument = initializer_argument("ones")
     beta_regularizer: RegularizerArgument = None
     gamma_regularizer: RegularizerArgument = None
+    beta_constraint: ConstraintArgument = None
+    gamma_constraint: ConstraintArgument = None
+    renorm: bool = False
+    renorm_clipping: RenormClipping | None = None
+    renorm_momentum: float = 0.99
+    synchronized: bool = False
 
     @field_validator("axis", mode="before")
     @classmethod
@@ -70,14 +102,23 @@ class BatchNormalization(Layer):
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         shape = _shape_along(self, axes_of(self, self.axis, len(shapes[0])), shapes[0])
-        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
-        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer,
+                       constraint=self.gamma_constraint)
+        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer,
+                      constraint=self.beta_constraint)
         return (
             *((gamma,) if self.scale else ()),
             *((beta,) if self.center else ()),
             Weight("moving_mean", shape, self.moving_mean_initializer, trainable=False),
             Weight("moving_variance", shape, self.moving_variance_initializer, trainable=False),
+            *(self._renorm_weights(shape) if self.renorm else ()),
         )
+
+    def _renorm_weights(self, shape: tuple[int, ...]) -> tuple[Weight, ...]:
+        stddev = SquareRoot(of=self.moving_variance_initializer)
+        return (Weight("moving_stddev", shape, stddev, trainable=False),
+                Weight("renorm_mean", shape, self.moving_mean_initializer, trainable=False),
+                Weight("renorm_stddev", shape, stddev, trainable=False))
 
 
 class LayerNormalization(Layer):
@@ -96,6 +137,8 @@ class LayerNormalization(Layer):
     gamma_initializer: InitializerArgument = initializer_argument("ones")
     beta_regularizer: RegularizerArgument = None
     gamma_regularizer: RegularizerArgument = None
+    beta_constraint: ConstraintArgument = None
+    gamma_constraint: ConstraintArgument = None
     rms_scaling: bool = False
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
@@ -104,8 +147,10 @@ class LayerNormalization(Layer):
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         shape = _shape_along(self, axes_of(self, self.axis, len(shapes[0])), shapes[0])
-        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
-        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer,
+                       constraint=self.gamma_constraint)
+        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer,
+                      constraint=self.beta_constraint)
         return (
             *((gamma,) if self.scale or self.rms_scaling else ()),
             *((beta,) if self.center and not self.rms_scaling else ()),
@@ -126,6 +171,8 @@ class GroupNormalization(Layer):
     gamma_initializer: InitializerArgument = initializer_argument("ones")
     beta_regularizer: RegularizerArgument = None
     gamma_regularizer: RegularizerArgument = None
+    beta_constraint: ConstraintArgument = None
+    gamma_constraint: ConstraintArgument = None
 
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         channels = self.weights_shape(*shapes)[0]
@@ -140,8 +187,10 @@ class GroupNormalization(Layer):
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         shape = self.weights_shape(*shapes)
-        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
-        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+        gamma = Weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer,
+                       constraint=self.gamma_constraint)
+        beta = Weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer,
+                      constraint=self.beta_constraint)
         return (*((gamma,) if self.scale else ()), *((beta,) if self.center else ()))
 
 

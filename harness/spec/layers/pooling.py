@@ -15,6 +15,7 @@ from harness.spec.layers.spatial import (
     Size2,
     Size3,
     Sizes,
+    either_layout,
     sizes_validator,
     window_shape,
 )
@@ -40,6 +41,7 @@ class _Pooling(Layer):
         strides: Sizes = a.strides or a.pool_size
         return strides
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         a: Any = self
         return window_shape(self, shapes[0], shapes[0][-1], a.pool_size, self.effective_strides, a.padding)
@@ -107,6 +109,7 @@ class _GlobalPooling(Layer):
     data_format: DataFormat = "channels_last"
     keepdims: bool = False
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         require_rank(self, shape, self.rank, f"(batch, {', '.join(SPACE[self.rank - 2])}, channels)")
@@ -151,6 +154,7 @@ class _AdaptivePooling(Layer):
     """As many windows as output_size says: window i of n over a dimension of s places covers those from
     floor(i * s / n) to ceil((i + 1) * s / n)."""
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         a: Any = self
         (shape,) = shapes

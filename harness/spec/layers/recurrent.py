@@ -1,57 +1,52 @@
-"""Recurrent layers (keras/src/layers/rnn): SimpleRNN, LSTM, GRU, and Bidirectional around one of them.
+"""Recurrent layers (keras/src/layers/rnn): RNN around a cell or a list of cells, SimpleRNN, LSTM, GRU.
 
 Shape letters: B batch, T steps, I input features, H units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from harness.errors import SpecError, did_you_mean
-from harness.spec.activations import ActivationArgument
 from harness.spec.configured import Family
-from harness.spec.initializers import ForgetGateBias, Initializer, InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, require_rank
-from harness.spec.regularizers import RegularizerArgument
+from harness.spec.layers.cells import (
+    CELLS,
+    Gates,
+    GRUGates,
+    LSTMGates,
+    Part,
+    SigmoidGates,
+    StackedRNNCells,
+    Step,
+    cell_flops,
+    cell_weights,
+    parse_nested,
+)
+from harness.spec.layers.states import check_states, flat, nested_like
 
-# The last argument of a dropout rate: Keras treats a rate of 1 differently in each of its code paths.
-Rate = Annotated[float, Field(ge=0, lt=1)]
+CALL_ARGUMENTS = ("initial_state", "mask")
 
 
 class Recurrent(Layer):
-    """Base of the recurrent layers: (B, T, I) to (B, H), or (B, T, H) with return_sequences.
+    """Base of the layers that read steps one after the other: (B, T, ...) to what the last step gives, or what
+    every step does with return_sequences.
 
-    return_state appends the last state(s), each (B, H). A call may give `initial_state`: one tensor (B, H)
-    per state; Keras then ignores the mask of the sequences (layer.py, "Populate mask argument(s)").
-    zero_output_for_mask: the output of a masked step is 0, not that of the step before.
+    return_state appends the last state(s). A call may give `initial_state`, one tensor per state, and `mask`, bool
+    (B, T); with an initial state Keras ignores the mask that the sequences carry (layer.py, "Populate mask
+    argument(s)"). zero_output_for_mask: the output of a masked step is 0, not that of the step before.
     go_backwards: the steps are read, and with return_sequences returned, from the last to the first.
     """
 
     mask_rule: ClassVar[MaskRule] = "own"
-    # Keras's signatures hold arguments between these that the harness does not know (constraints).
     keyword_only: ClassVar[frozenset[str]] = Layer.keyword_only | {
-        "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer",
-        "recurrent_regularizer", "bias_regularizer", "dropout", "recurrent_dropout", "seed", "return_sequences",
-        "return_state", "go_backwards", "unroll", "zero_output_for_mask",
+        "return_sequences", "return_state", "go_backwards", "unroll", "zero_output_for_mask",
     }
-    gates: ClassVar[int] = 1
-    states: ClassVar[int] = 1
 
-    units: int = Field(gt=0)
-    activation: ActivationArgument = "tanh"
-    use_bias: bool = True
-    kernel_initializer: InitializerArgument = initializer_argument("glorot_uniform")
-    recurrent_initializer: InitializerArgument = initializer_argument("orthogonal")
-    bias_initializer: InitializerArgument = initializer_argument("zeros")
-    kernel_regularizer: RegularizerArgument = None
-    recurrent_regularizer: RegularizerArgument = None
-    bias_regularizer: RegularizerArgument = None
-    dropout: Rate = 0.0
-    recurrent_dropout: Rate = 0.0
-    seed: int | None = None
     return_sequences: bool = False
     return_state: bool = False
     go_backwards: bool = False
@@ -60,211 +55,224 @@ class Recurrent(Layer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.pop("stateful", False):
-            raise SpecError("stateful=True is not supported: what a batch computes would depend on the batches "
-                            "before it.", where=type(self).__name__, hint="Use return_state and initial_state.")
+            raise SpecError(
+                "stateful=True is not supported: what a batch computes would depend on the batches before it, those "
+                "of evaluation among them, so that no training could be shuffled, resumed or replayed step by step.",
+                where=type(self).__name__, hint="Use return_state and initial_state.")
         super().__init__(*args, **kwargs)
 
-    @property
-    def stochastic(self) -> bool:
-        return self.dropout > 0 or self.recurrent_dropout > 0
+    def after_step(self, step: Shape) -> tuple[Shape, Any]:
+        """(the shape of a step's output, those of the states in the lists that Keras returns them in), batch first;
+        step: the shape of one step. Raises SpecError where it does not fit."""
+        raise NotImplementedError
 
-    @property
-    def dropout_masks(self) -> tuple[int, int]:
-        """How many dropout masks one call draws, each fixed over the steps: for the input (B, I), for the
-        state (B, H). With recurrent dropout one per gate, else one for all (dropout_rnn_cell.py)."""
-        count = self.gates if self.recurrent_dropout > 0 else 1
-        return (count if self.dropout > 0 else 0), (count if self.recurrent_dropout > 0 else 0)
+    def step_weights(self, step: Shape) -> tuple[Weight, ...]:
+        raise NotImplementedError
 
-    def compute_output_shape(self, *shapes: Shape) -> Shape | tuple[Shape, ...]:
+    def step_flops(self, step: Shape) -> int | None:
+        raise NotImplementedError
+
+    def dropout_parts(self, step: Shape) -> tuple[Part, ...]:
+        """The dropout masks of one call, for each cell those of its input and those of its state."""
+        raise NotImplementedError
+
+    def state_shapes(self, *shapes: Shape) -> list[Shape]:
+        """The shapes of all states, batch first."""
+        return _flat_shapes(self.after_step(self._step(*shapes))[1])
+
+    def _step(self, *shapes: Shape) -> Shape:
+        """The shape of a step. Raises SpecError unless the layer is called on one sequence."""
         if len(shapes) != 1:
             raise SpecError(f"{type(self).__name__} takes one tensor of sequences, got {len(shapes)}.",
                             hint="Give the first state as initial_state=[...].")
-        require_rank(self, shapes[0], 3, "(batch, steps, features)")
-        batch, steps, features = shapes[0]
-        known(features, self, "the last dimension")
+        self.check_rank(shapes[0])
+        return (shapes[0][0], *shapes[0][2:])
+
+    def check_rank(self, shape: Shape) -> None:
+        require_rank(self, shape, 3, "(batch, steps, features)")
+        known(shape[-1], self, "the last dimension")
+
+    def compute_output_shape(self, *shapes: Shape) -> Shape | tuple[Shape, ...]:
+        output, states = self.after_step(self._step(*shapes))
+        steps = shapes[0][1]
         if self.unroll:
             known(steps, self, "the number of steps (unroll=True)")
-        output: Shape = (batch, steps, self.units) if self.return_sequences else (batch, self.units)
-        return (output, *((batch, self.units),) * self.states) if self.return_state else output
+        if self.return_sequences:
+            output = (output[0], steps, *output[1:])
+        return (output, *_flat_shapes(states)) if self.return_state else output
+
+    def call_shape(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Shape | tuple[Shape, ...]:
+        result = self.compute_output_shape(*shapes)
+        if "initial_state" in arguments:
+            check_states(self, "initial_state", arguments["initial_state"], self.state_shapes(*shapes))
+        return result
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        inputs, width = known(shapes[0][-1], self, "the last dimension"), self.gates * self.units
-        weights = (
-            Weight("kernel", (inputs, width), self.kernel_initializer, regularizer=self.kernel_regularizer),
-            Weight("recurrent_kernel", (self.units, width), self.recurrent_initializer,
-                   regularizer=self.recurrent_regularizer),
-        )
-        if not self.use_bias:
-            return weights
-        return (*weights, Weight("bias", self.bias_shape, self.bias_values, regularizer=self.bias_regularizer))
-
-    @property
-    def bias_shape(self) -> tuple[int, ...]:
-        return (self.gates * self.units,)
-
-    @property
-    def bias_values(self) -> Initializer:
-        return self.bias_initializer
+        return self.step_weights(self._step(*shapes))
 
     def flops(self, *shapes: Shape) -> int | None:
-        _, steps, inputs = shapes[0]
-        return None if steps is None or inputs is None else 2 * self.gates * self.units * (inputs + self.units) * steps
+        one, steps = self.step_flops(self._step(*shapes)), shapes[0][1]
+        return None if one is None or steps is None else one * steps
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
-        """Raises SpecError for an argument of the call that the layer does not have, or of the wrong shape."""
-        check_initial_state(self, arguments, [self.units] * self.states)
+        """Raises SpecError for an argument of the call that the layer does not have."""
+        check_arguments(self, arguments, self.return_sequences)
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
-        return super().__call__(*inputs[:1], **call_arguments(self, inputs, arguments))
+        given = call_arguments(inputs, arguments)
+        self.check_call(given)
+        shape = getattr(inputs[0], "shape", None) if inputs else None
+        try:
+            pattern = [] if shape is None else self.after_step(self._step(shape))[1]
+        except SpecError as error:
+            raise error.at(f"layer {self.name!r}" if self.name else type(self).__name__) from None
+        if "initial_state" in given and len(flat(given["initial_state"])) == len(_flat_shapes(pattern)):
+            given["initial_state"] = nested_like(_places(pattern), flat(given["initial_state"]))
+        result = super().__call__(*inputs[:1], **given)
+        if not self.return_state:
+            return result
+        return (result[0], *nested_like(_places(pattern), result[1:]))
 
 
-class SimpleRNN(Recurrent):
-    """h = activation(x @ kernel + bias + h @ recurrent_kernel)."""
-
-
-class Gated(Recurrent):
-    """Base of LSTM and GRU.
-
-    use_cudnn: which kernel Keras may take on a GPU; it changes no result. implementation: 1 keeps the gates'
-    matrix products apart in Keras, with the same result.
-    """
-
-    keyword_only: ClassVar[frozenset[str]] = Recurrent.keyword_only | {"use_cudnn", "implementation"}
-
-    recurrent_activation: ActivationArgument = "sigmoid"
-    use_cudnn: bool | Literal["auto"] = "auto"
-    implementation: Literal[1, 2] = 2
-
-    @model_validator(mode="after")
-    def _refuse_list_of_masks(self) -> Gated:
-        if self.implementation == 1 and self.dropout > 0 and self.recurrent_dropout == 0:
-            raise SpecError("implementation=1 with dropout, without recurrent_dropout, fails in Keras itself.",
-                            hint="Leave implementation out.")
-        return self
-
-
-class LSTM(Gated):
-    """Long short-term memory; gates i, f, c, o side by side in kernel (I, 4H).
-
-    c = f * c + i * activation(.), h = o * activation(c); states h, c. unit_forget_bias: the bias of the
-    forget gate starts at 1.
-    """
-
-    keyword_only: ClassVar[frozenset[str]] = Gated.keyword_only | {"unit_forget_bias"}
-    gates: ClassVar[int] = 4
-    states: ClassVar[int] = 2
-
-    unit_forget_bias: bool = True
+class CellReader(Recurrent):
+    """Base of the recurrent layers over features: cells one after the other read (B, T, I) to (B, H) or (B, T, H)."""
 
     @property
-    def bias_values(self) -> Initializer:
-        if not self.unit_forget_bias:
-            return self.bias_initializer
-        return ForgetGateBias(units=self.units, others=self.bias_initializer)
-
-
-class GRU(Gated):
-    """Gated recurrent unit; gates z, r, h side by side in kernel (I, 3H).
-
-    h = z * h + (1 - z) * activation(.). reset_after: the reset gate multiplies h @ recurrent_kernel (and the
-    bias has a second row for it), else it multiplies h before.
-    """
-
-    keyword_only: ClassVar[frozenset[str]] = Gated.keyword_only | {"reset_after"}
-    gates: ClassVar[int] = 3
-
-    reset_after: bool = True
+    def stack(self) -> tuple[Gates, ...]:
+        """The cells that a step goes through."""
+        raise NotImplementedError
 
     @property
-    def bias_shape(self) -> tuple[int, ...]:
-        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
-
-
-RECURRENT: Family[Recurrent] = Family("recurrent layer", (SimpleRNN, LSTM, GRU))
-
-RecurrentArgument = Annotated[Recurrent, BeforeValidator(RECURRENT.parse)]
-
-
-class Bidirectional(Layer):
-    """A recurrent layer and a second one that reads the steps backwards; merge_mode joins their outputs
-    (None: both are returned).
-
-    The second is a copy of the first with weights of its own. With return_sequences, masked steps give 0
-    (bidirectional.py: force_zero_output_for_mask). States: those forward, then those backward.
-    """
-
-    mask_rule: ClassVar[MaskRule] = "own"
-
-    layer: RecurrentArgument
-    merge_mode: Literal["concat", "sum", "mul", "ave"] | None = "concat"
-
-    @field_validator("layer")
-    @classmethod
-    def _refuse_backwards(cls, layer: Recurrent) -> Recurrent:
-        if layer.go_backwards:
-            raise SpecError("the layer inside a Bidirectional reads forwards: go_backwards must be False.")
-        return layer
+    def numbered(self) -> bool:
+        """Whether Keras nests the states by cell, and the roles of the weights begin with the cell's place."""
+        return False
 
     @property
     def stochastic(self) -> bool:
-        return self.layer.stochastic
+        return any(cell.draws for cell in self.stack)
 
-    def compute_output_shape(self, *shapes: Shape) -> Shape | tuple[Shape, ...]:
-        result = self.layer.compute_output_shape(*shapes)
-        output, *states = result if self.layer.return_state else (result,)
-        assert isinstance(output, tuple)
-        if self.merge_mode == "concat":
-            output = (*output[:-1], 2 * self.layer.units)
-        outputs = (output, output) if self.merge_mode is None else (output,)
-        every = (*outputs, *states, *states)
-        return every if len(every) > 1 else output  # type: ignore[return-value]
+    def after_step(self, step: Shape) -> tuple[Shape, Any]:
+        states: list[Any] = []
+        for cell in self.stack:
+            own: list[Shape] = [(step[0], cell.units)] * cell.states
+            states += [own if cell.states > 1 else own[0]] if self.numbered else own
+        return (step[0], self.stack[-1].units), states
 
-    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        return tuple(
-            Weight(f"{direction}/{weight.role}", weight.shape, weight.initializer, weight.trainable,
-                   weight.regularizer, weight.fans)
-            for direction in ("forward", "backward") for weight in self.layer.weights(*shapes)
-        )
+    def step_weights(self, step: Shape) -> tuple[Weight, ...]:
+        return cell_weights(self.stack, known(step[-1], self, "the last dimension"), self.numbered)
 
-    def flops(self, *shapes: Shape) -> int | None:
-        one = self.layer.flops(*shapes)
-        return None if one is None else 2 * one
+    def step_flops(self, step: Shape) -> int | None:
+        return cell_flops(self.stack, known(step[-1], self, "the last dimension"))
 
-    def check_call(self, arguments: Mapping[str, Any]) -> None:
-        """Raises SpecError for an argument of the call that the layer does not have, or of the wrong shape."""
-        check_initial_state(self, arguments, [self.layer.units] * (2 * self.layer.states))
-
-    def __call__(self, *inputs: Any, **arguments: Any) -> Any:
-        return super().__call__(*inputs[:1], **call_arguments(self, inputs, arguments))
+    def dropout_parts(self, step: Shape) -> tuple[Part, ...]:
+        features = known(step[-1], self, "the last dimension")
+        parts: list[Part] = []
+        for cell in self.stack:
+            parts += cell.mask_parts(features)
+            features = cell.units
+        return tuple(parts)
 
 
-def call_arguments(
-    layer: Recurrent | Bidirectional, inputs: tuple[Any, ...], arguments: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The arguments of a call, checked; `lstm(x, [h, c])` means initial_state=[h, c], as in Keras."""
-    if len(inputs) == 2:
-        arguments = {"initial_state": inputs[1], **arguments}
-    given = {name: value for name, value in arguments.items() if value is not None}
-    layer.check_call(given)
-    return given
+def _parse_cell(value: Any) -> Layer:
+    if isinstance(value, (list, tuple)):
+        return StackedRNNCells(cells=tuple(value))
+    return parse_nested(ANY_CELL, value)
 
 
-def check_initial_state(layer: Layer, arguments: Mapping[str, Any], units: list[int]) -> None:
-    """Raises SpecError unless the only argument is `initial_state`, one tensor (B, units) per state."""
-    kind = type(layer).__name__
+ANY_CELL: Family[Layer] = Family("cell of a recurrent layer", (*CELLS.classes.values(), StackedRNNCells))
+
+
+class RNN(CellReader):
+    """A cell, or a list of cells one after the other, read over the steps."""
+
+    cell: Annotated[Step, BeforeValidator(_parse_cell)]
+
+    def step_weights(self, step: Shape) -> tuple[Weight, ...]:
+        # A cell is frozen with what is around it.
+        return tuple(replace(weight, trainable=weight.trainable and self.cell.trainable)
+                     for weight in super().step_weights(step))
+
+    @property
+    def stack(self) -> tuple[Gates, ...]:
+        return self.cell.stack
+
+    @property
+    def numbered(self) -> bool:
+        return self.cell.numbered
+
+
+class Single(CellReader):
+    """Base of the layers that are their own cell."""
+
+    @property
+    def stack(self) -> tuple[Gates, ...]:
+        assert isinstance(self, Gates)
+        return (self,)
+
+
+class SimpleRNN(Gates, Single):
+    """h = activation(x @ kernel + bias + h @ recurrent_kernel)."""
+
+    keyword_only: ClassVar[frozenset[str]] = Gates.keyword_only | Recurrent.keyword_only
+
+    # keras/src/layers/rnn/simple_rnn.py takes activity_regularizer and does not hand it on.
+    regularizes_outputs: ClassVar[bool] = False
+
+
+class Gated(SigmoidGates, Single):
+    """Base of LSTM and GRU. use_cudnn: which kernel Keras may take on a GPU; it changes no result."""
+
+    use_cudnn: bool | Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _refuse_list_of_masks(self) -> Gated:
+        if self.implementation == 1 and self.dropout > 0 and self.recurrent_dropout == 0 and self.use_cudnn:
+            raise SpecError("implementation=1 with dropout, without recurrent_dropout, fails in Keras itself.",
+                            hint="Leave implementation out, or give use_cudnn=False.")
+        return self
+
+
+class LSTM(LSTMGates, Gated):
+    """Long short-term memory: LSTMCell over the steps."""
+
+    keyword_only: ClassVar[frozenset[str]] = LSTMGates.keyword_only | Recurrent.keyword_only | {"use_cudnn"}
+
+
+class GRU(GRUGates, Gated):
+    """Gated recurrent unit: GRUCell over the steps."""
+
+    keyword_only: ClassVar[frozenset[str]] = GRUGates.keyword_only | Recurrent.keyword_only | {"use_cudnn"}
+
+
+def check_arguments(layer: Layer, arguments: Mapping[str, Any], return_sequences: bool) -> None:
+    """Raises SpecError for an argument of a call that a recurrent layer does not have."""
     for name in arguments:
-        if name != "initial_state":
-            raise SpecError(f"a call of {kind} has no argument {name!r}.", hint=did_you_mean(name, ["initial_state"]))
-    if "initial_state" not in arguments:
-        return
-    value = arguments["initial_state"]
-    states = list(value) if isinstance(value, (list, tuple)) else [value]
-    if len(states) != len(units):
-        raise SpecError(f"{kind} has {len(units)} state(s), got an initial_state of {len(states)}.")
-    for state, size in zip(states, units, strict=True):
-        shape = getattr(state, "shape", None)
-        if shape is not None and (len(shape) != 2 or shape[1] != size):
-            raise SpecError(f"{kind} expects an initial_state of shape (batch, {size}), got {shape}.")
+        if name not in CALL_ARGUMENTS:
+            raise SpecError(f"a call of {type(layer).__name__} has no argument {name!r}.",
+                            hint=did_you_mean(name, CALL_ARGUMENTS))
+    if "mask" in arguments and return_sequences:
+        raise SpecError("a call with mask=... of a layer with return_sequences=True is not supported: the mask would "
+                        "go on with the output.", hint="Let a Masking layer or Embedding(mask_zero=True) make it.")
 
 
-LAYERS = (SimpleRNN, LSTM, GRU, Bidirectional)
+def call_arguments(inputs: tuple[Any, ...], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call that are given; `lstm(x, [h, c])` means initial_state=[h, c], as in Keras."""
+    if len(inputs) > 1:
+        arguments = {**dict(zip(CALL_ARGUMENTS, inputs[1:], strict=False)), **arguments}
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(size is None or isinstance(size, int) for size in value)
+
+
+def _flat_shapes(states: Sequence[Any]) -> list[Shape]:
+    return [shape for part in states for shape in ([part] if _is_shape(part) else part)]
+
+
+def _places(states: Sequence[Any]) -> list[Any]:
+    """The lists of states with a None for every shape."""
+    return [None if _is_shape(part) else [None] * len(part) for part in states]
+
+
+LAYERS = (RNN, SimpleRNN, LSTM, GRU)

@@ -1,50 +1,54 @@
-"""Recurrent layers whose products are convolutions (keras/src/layers/rnn/conv_lstm2d.py).
+"""Recurrent layers whose products are convolutions (keras/src/layers/rnn/conv_lstm.py).
 
-Shape letters: B batch, T steps, H height, W width, C channels, F filters.
+Shape letters: B batch, T steps, S the dimensions of space, C channels, F filters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from harness.errors import SpecError
 from harness.spec.activations import ActivationArgument
+from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import ForgetGateBias, InitializerArgument, initializer_argument
-from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, product, require_rank
+from harness.spec.layers.base import Shape, Weight, known, product, require_rank
+from harness.spec.layers.cells import Part, Rate
 from harness.spec.layers.convolutional import check_dilation
-from harness.spec.layers.spatial import DataFormat, Padding, Size2, window_shape
+from harness.spec.layers.recurrent import Recurrent
+from harness.spec.layers.spatial import (
+    SPACE,
+    DataFormat,
+    Padding,
+    Size1,
+    Size2,
+    Size3,
+    channels_first,
+    channels_last,
+    is_channels_first,
+    window_shape,
+)
 from harness.spec.regularizers import RegularizerArgument
 
-REFUSED = {
-    "stateful": "what a batch computes would depend on the batches before it",
-    "dropout": "its masks over images are not on the tape",
-    "recurrent_dropout": "its masks over images are not on the tape",
-}
 
+class ConvLSTM(Recurrent):
+    """An LSTM over images: (B, T, S, C) to (B, S', F), or (B, T, S', F) with return_sequences. Gates i, f, c, o side
+    by side in kernel (window, C, 4F).
 
-class ConvLSTM2D(Layer):
-    """An LSTM over images (B, T, H, W, C) whose kernels are convolutions: gates i, f, c, o side by side in kernel
-    (height, width, C, 4F). To (B, H', W', F), or (B, T, H', W', F) with return_sequences.
-
-    strides, padding and dilation act on the input's convolution; the state's has padding "same". return_state
-    appends the last h and c. A masked step leaves state and output as they were.
+    strides, padding and dilation act on the input's convolution; the state's has padding "same" and strides 1.
+    dropout and recurrent_dropout: always four masks, over all elements of a step's input and of the state.
     """
 
-    mask_rule: ClassVar[MaskRule] = "own"
-    # Keras's signature holds arguments before these that the harness does not know (constraints).
-    keyword_only: ClassVar[frozenset[str]] = Layer.keyword_only | {
-        "seed", "return_sequences", "return_state", "go_backwards",
-    }
+    # Keras's signature holds arguments before these that the harness does not know (stateful).
+    keyword_only: ClassVar[frozenset[str]] = Recurrent.keyword_only
+    rank: ClassVar[int]
 
+    kernel_size: Any
+    strides: Any
+    dilation_rate: Any
     filters: int = Field(gt=0)
-    kernel_size: Size2
-    strides: Size2 = (1, 1)
     padding: Padding = "valid"
     data_format: DataFormat = "channels_last"
-    dilation_rate: Size2 = (1, 1)
     activation: ActivationArgument = "tanh"
     recurrent_activation: ActivationArgument = "sigmoid"
     use_bias: bool = True
@@ -55,60 +59,100 @@ class ConvLSTM2D(Layer):
     kernel_regularizer: RegularizerArgument = None
     recurrent_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    recurrent_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
+    dropout: Rate = 0.0
+    recurrent_dropout: Rate = 0.0
     seed: int | None = None
-    return_sequences: bool = False
-    return_state: bool = False
-    go_backwards: bool = False
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        for name, reason in REFUSED.items():
-            if kwargs.pop(name, False):
-                raise SpecError(f"{name} is not supported: {reason}.", where=type(self).__name__)
-        super().__init__(*args, **kwargs)
+    @classmethod
+    def positional(cls) -> list[str]:
+        first = ["filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
+                 "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
+                 "unit_forget_bias", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer"]
+        return first
 
     @model_validator(mode="after")
-    def _check(self) -> ConvLSTM2D:
+    def _check(self) -> ConvLSTM:
         check_dilation(self)
         return self
 
-    def image_shape(self, *shapes: Shape) -> Shape:
-        """The shape of a step's output, (B, H', W', F)."""
-        if len(shapes) != 1:
-            raise SpecError(f"ConvLSTM2D takes one tensor of sequences, got {len(shapes)}.")
-        (shape,) = shapes
-        require_rank(self, shape, 5, "(batch, steps, height, width, channels)")
-        for size, what in zip(shape[2:], ("the height", "the width", "the channels"), strict=True):
-            known(size, self, what)
-        return window_shape(self, (shape[0], *shape[2:]), self.filters, self.kernel_size, self.strides, self.padding,
-                            self.dilation_rate)
+    @property
+    def stochastic(self) -> bool:
+        return self.dropout > 0 or self.recurrent_dropout > 0
 
-    def compute_output_shape(self, *shapes: Shape) -> Shape | tuple[Shape, ...]:
-        image = self.image_shape(*shapes)
-        output = (image[0], shapes[0][1], *image[1:]) if self.return_sequences else image
-        return (output, image, image) if self.return_state else output
+    def check_rank(self, shape: Shape) -> None:
+        names = SPACE[self.rank]
+        wanted = ", ".join(["channels", *names] if is_channels_first(self) else [*names, "channels"])
+        require_rank(self, shape, self.rank + 3, f"(batch, steps, {wanted})")
+        for size, what in zip(shape[2:], wanted.split(", "), strict=True):
+            known(size, self, f"the {what}")
 
-    def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
-        channels, width = known(shapes[0][-1], self, "the channels"), 4 * self.filters
+    def after_step(self, step: Shape) -> tuple[Shape, Any]:
+        last = channels_last(step) if is_channels_first(self) else step
+        output = window_shape(self, last, self.filters, self.kernel_size, self.strides, self.padding,
+                              self.dilation_rate)
+        output = channels_first(output) if is_channels_first(self) else output
+        return output, [output, output]
+
+    def step_weights(self, step: Shape) -> tuple[Weight, ...]:
+        channels, width = self._channels(step), 4 * self.filters
         weights = (
             Weight("kernel", (*self.kernel_size, channels, width), self.kernel_initializer,
-                   regularizer=self.kernel_regularizer),
+                   regularizer=self.kernel_regularizer, constraint=self.kernel_constraint),
             Weight("recurrent_kernel", (*self.kernel_size, self.filters, width), self.recurrent_initializer,
-                   regularizer=self.recurrent_regularizer),
+                   regularizer=self.recurrent_regularizer, constraint=self.recurrent_constraint),
         )
         values = ForgetGateBias(units=self.filters, others=self.bias_initializer) if self.unit_forget_bias \
             else self.bias_initializer
-        bias = Weight("bias", (width,), values, regularizer=self.bias_regularizer)
+        bias = Weight("bias", (width,), values, regularizer=self.bias_regularizer, constraint=self.bias_constraint)
         return (*weights, bias) if self.use_bias else weights
 
-    def flops(self, *shapes: Shape) -> int | None:
-        positions = product((shapes[0][1], *self.image_shape(*shapes)[1:3]))
-        kernel, recurrent = self.weights(*shapes)[:2]
+    def _channels(self, step: Shape) -> int:
+        return known(step[1] if is_channels_first(self) else step[-1], self, "the channels")
+
+    def step_flops(self, step: Shape) -> int | None:
+        output = self.after_step(step)[0]
+        positions = product(output[2:] if is_channels_first(self) else output[1:-1])
+        kernel, recurrent = self.step_weights(step)[:2]
         return None if positions is None else 2 * positions * (kernel.size + recurrent.size)
 
-    def check_call(self, arguments: Mapping[str, Any]) -> None:
-        """Raises SpecError: a call of this layer has no arguments beside its tensor."""
-        for name in arguments:
-            raise SpecError(f"a call of ConvLSTM2D with {name!r} is not supported.")
+    def dropout_parts(self, step: Shape) -> tuple[Part, ...]:
+        image, state = (tuple(known(size, self, "all sizes") for size in shape[1:])
+                        for shape in (step, self.after_step(step)[0]))
+        return ((4 if self.dropout > 0 else 0, image, self.dropout),
+                (4 if self.recurrent_dropout > 0 else 0, state, self.recurrent_dropout))
 
 
-LAYERS = (ConvLSTM2D,)
+class ConvLSTM1D(ConvLSTM):
+    """ConvLSTM over sequences of rows: (B, T, width, C)."""
+
+    rank: ClassVar[int] = 1
+
+    kernel_size: Size1
+    strides: Size1 = (1,)
+    dilation_rate: Size1 = (1,)
+
+
+class ConvLSTM2D(ConvLSTM):
+    """ConvLSTM over sequences of images: (B, T, height, width, C)."""
+
+    rank: ClassVar[int] = 2
+
+    kernel_size: Size2
+    strides: Size2 = (1, 1)
+    dilation_rate: Size2 = (1, 1)
+
+
+class ConvLSTM3D(ConvLSTM):
+    """ConvLSTM over sequences of volumes: (B, T, depth, height, width, C)."""
+
+    rank: ClassVar[int] = 3
+
+    kernel_size: Size3
+    strides: Size3 = (1, 1, 1)
+    dilation_rate: Size3 = (1, 1, 1)
+
+
+LAYERS = (ConvLSTM1D, ConvLSTM2D, ConvLSTM3D)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from harness.errors import SpecError
 from harness.spec.layers.base import Layer, MaskRule, Shape, require_rank
+from harness.spec.layers.spatial import DataFormat
+from harness.spec.regularizers import L1L2, Regularizer
 
 
 class Dropout(Layer):
@@ -48,7 +51,11 @@ class SpatialDropout1D(Layer):
 class SpatialDropout2D(SpatialDropout1D):
     """Drops whole channels of (batch, height, width, channels)."""
 
+    # Keras's signature: (rate, data_format, seed).
+    keyword_only: ClassVar[frozenset[str]] = SpatialDropout1D.keyword_only | {"seed"}
     rank: ClassVar[int] = 4
+
+    data_format: DataFormat = "channels_last"
 
 
 class GaussianNoise(Layer):
@@ -56,7 +63,7 @@ class GaussianNoise(Layer):
 
     mask_rule: ClassVar[MaskRule] = "pass"
 
-    stddev: float = Field(ge=0)
+    stddev: float = Field(ge=0, le=1)
     seed: int | None = None
 
     @property
@@ -67,7 +74,10 @@ class GaussianNoise(Layer):
 class SpatialDropout3D(SpatialDropout1D):
     """Drops whole channels of (batch, depth, height, width, channels)."""
 
+    keyword_only: ClassVar[frozenset[str]] = SpatialDropout1D.keyword_only | {"seed"}
     rank: ClassVar[int] = 5
+
+    data_format: DataFormat = "channels_last"
 
 
 class GaussianDropout(Layer):
@@ -108,4 +118,28 @@ class AlphaDropout(Layer):
         return limit, a, -a * limit * self.rate
 
 
-LAYERS = (Dropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, GaussianNoise, GaussianDropout, AlphaDropout)
+class ActivityRegularization(Layer):
+    """Hands its input on, and adds l1 * sum(|x|) + l2 * sum(x^2), over the batch size, to the loss."""
+
+    mask_rule: ClassVar[MaskRule] = "pass"
+    # Keras's class has no such argument.
+    regularizes_outputs: ClassVar[bool] = False
+
+    l1: float = Field(default=0.0, ge=0)
+    l2: float = Field(default=0.0, ge=0)
+
+    @field_validator("activity_regularizer")
+    @classmethod
+    def _refuse_another(cls, value: Regularizer | None) -> None:
+        if value is not None:
+            raise SpecError("ActivityRegularization takes l1 and l2, no regularizer.")
+
+    @property
+    def activity_penalties(self) -> tuple[Regularizer, ...]:
+        return (L1L2(l1=self.l1, l2=self.l2),)
+
+
+LAYERS = (
+    Dropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, GaussianNoise, GaussianDropout, AlphaDropout,
+    ActivityRegularization,
+)

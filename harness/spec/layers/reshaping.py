@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from harness.errors import SpecError
 from harness.spec.layers.base import Layer, Shape, known, product, require_rank
-from harness.spec.layers.spatial import DataFormat, Margin, Margins, Margins3, Size2, Size3
+from harness.spec.layers.spatial import DataFormat, Margin, Margins, Margins3, Size2, Size3, either_layout
 
 
 class Flatten(Layer):
@@ -17,6 +17,7 @@ class Flatten(Layer):
 
     data_format: DataFormat = "channels_last"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0], product(shapes[0][1:]))
 
@@ -76,6 +77,7 @@ class ZeroPadding1D(Layer):
     padding: Margin = (1, 1)
     data_format: DataFormat = "channels_last"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         require_rank(self, shapes[0], 3, "(batch, steps, channels)")
         return (shapes[0][0], _grown(shapes[0][1], self.padding, 1, self), shapes[0][2])
@@ -87,6 +89,7 @@ class ZeroPadding2D(Layer):
     padding: Margins = ((1, 1), (1, 1))
     data_format: DataFormat = "channels_last"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         require_rank(self, shapes[0], 4, "(batch, height, width, channels)")
         batch, height, width, channels = shapes[0]
@@ -100,6 +103,7 @@ class ZeroPadding3D(Layer):
     padding: Margins3 = ((1, 1), (1, 1), (1, 1))
     data_format: DataFormat = "channels_last"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         require_rank(self, shapes[0], 5, "(batch, depth, height, width, channels)")
         sizes = (_grown(size, pair, 1, self) for size, pair in zip(shapes[0][1:-1], self.padding, strict=True))
@@ -122,6 +126,7 @@ class Cropping2D(Layer):
     cropping: Margins = ((0, 0), (0, 0))
     data_format: DataFormat = "channels_last"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         require_rank(self, shapes[0], 4, "(batch, height, width, channels)")
         batch, height, width, channels = shapes[0]
@@ -135,6 +140,7 @@ class Cropping3D(Layer):
     cropping: Margins3 = ((1, 1), (1, 1), (1, 1))
     data_format: DataFormat = "channels_last"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         require_rank(self, shapes[0], 5, "(batch, depth, height, width, channels)")
         sizes = (_grown(size, pair, -1, self) for size, pair in zip(shapes[0][1:-1], self.cropping, strict=True))
@@ -152,9 +158,7 @@ class UpSampling1D(Layer):
         return (batch, None if steps is None else steps * self.size, channels)
 
 
-def _check_interpolation(value: object) -> object:
-    if isinstance(value, str) and value.lower().startswith("lanczos"):
-        raise SpecError(f"the interpolation {value!r} is not supported.", hint="Use nearest, bilinear or bicubic.")
+def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
@@ -163,13 +167,14 @@ class UpSampling2D(Layer):
 
     size: Size2 = (2, 2)
     data_format: DataFormat = "channels_last"
-    interpolation: Annotated[Literal["nearest", "bilinear", "bicubic"], BeforeValidator(_check_interpolation)] = \
-        "nearest"
+    interpolation: Annotated[Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"],
+                             BeforeValidator(_lower)] = "nearest"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         require_rank(self, shapes[0], 4, "(batch, height, width, channels)")
         batch, height, width, channels = shapes[0]
-        if self.interpolation == "bicubic":
+        if self.interpolation not in ("nearest", "bilinear"):
             known(height, self, "the height")
             known(width, self, "the width")
         sizes = (None if a is None else a * b for a, b in zip((height, width), self.size, strict=True))
@@ -182,6 +187,7 @@ class UpSampling3D(Layer):
     size: Size3 = (2, 2, 2)
     data_format: DataFormat = "channels_last"
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         require_rank(self, shapes[0], 5, "(batch, depth, height, width, channels)")
         sizes = (None if a is None else a * b for a, b in zip(shapes[0][1:-1], self.size, strict=True))

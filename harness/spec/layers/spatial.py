@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator
 
@@ -61,16 +62,11 @@ def _lower(value: Any) -> Any:
 
 
 def _check_data_format(value: Any) -> str:
-    if value is None:
-        return "channels_last"
-    if value == "channels_first":
-        raise SpecError(
-            "data_format='channels_first' is not supported: TensorFlow cannot run it on a CPU.",
-            hint="Use channels_last (each backend picks its own memory layout) and put the channels last in the data.",
-        )
-    if value != "channels_last":
-        raise SpecError(f"unknown data_format {value!r}.", hint=did_you_mean(value, ["channels_last"]))
-    return "channels_last"
+    name = "channels_last" if value is None else _lower(value)
+    if name not in ("channels_last", "channels_first"):
+        raise SpecError(f"unknown data_format {value!r}.",
+                        hint=did_you_mean(value, ["channels_last", "channels_first"]))
+    return str(name)
 
 
 Size1 = Annotated[Sizes, BeforeValidator(sizes_validator(1))]
@@ -81,7 +77,48 @@ Margins = Annotated[tuple[Sizes, Sizes], BeforeValidator(margins_validator(2))]
 Margins3 = Annotated[tuple[Sizes, Sizes, Sizes], BeforeValidator(margins_validator(3))]
 Padding = Annotated[Literal["valid", "same"], BeforeValidator(_lower)]
 CausalPadding = Annotated[Literal["valid", "same", "causal"], BeforeValidator(_lower)]
-DataFormat = Annotated[Literal["channels_last"], BeforeValidator(_check_data_format)]
+DataFormat = Annotated[Literal["channels_last", "channels_first"], BeforeValidator(_check_data_format)]
+
+Result = TypeVar("Result")
+
+
+def channels_last(shape: Shape) -> Shape:
+    """(batch, channels, ...) as (batch, ..., channels); without space between them the two are one."""
+    return (shape[0], *shape[2:], shape[1]) if len(shape) > 2 else shape
+
+
+def channels_first(shape: Shape) -> Shape:
+    """The inverse of `channels_last`."""
+    return (shape[0], shape[-1], *shape[1:-1]) if len(shape) > 2 else shape
+
+
+def is_channels_first(layer: Layer) -> bool:
+    """Whether the layer's tensors hold their channels behind the batch."""
+    return getattr(layer, "data_format", None) == "channels_first"
+
+
+def channels_last_twin(layer: Layer, bare: bool = False) -> Layer:
+    """The same layer with data_format="channels_last"; its weights are the same. bare: without what comes behind its
+    own computation, activation and activity_regularizer, which have to see the layer's own layout."""
+    arguments = {field: getattr(layer, field) for field in type(layer).model_fields}
+    behind = {"activation", "activity_regularizer"} & arguments.keys() if bare else ()
+    return type(layer)(**{**arguments, **dict.fromkeys(behind), "data_format": "channels_last"})
+
+
+def either_layout(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Lets a method of a layer (compute_output_shape, weights, flops) that is written for shapes with the channels
+    last serve data_format="channels_first" too: it is asked of the layer's twin, and a shape is turned back."""
+    gives_shape = method.__name__ == "compute_output_shape"
+
+    @functools.wraps(method)
+    def of_own_layout(self: Layer, *shapes: Shape) -> Any:
+        if not is_channels_first(self):
+            return method(self, *shapes)
+        # By its name: a subclass may have a further method of that name.
+        result = getattr(channels_last_twin(self), method.__name__)(*map(channels_last, shapes))
+        return channels_first(result) if gives_shape else result
+
+    return of_own_layout
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:

@@ -13,9 +13,20 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from harness.errors import SpecError
 from harness.spec.activations import ActivationArgument
+from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, Shape, Weight, known, product
-from harness.spec.layers.spatial import SPACE, DataFormat, Padding, Size1, Size2, Size3, Sizes, sizes_validator
+from harness.spec.layers.spatial import (
+    SPACE,
+    DataFormat,
+    Padding,
+    Size1,
+    Size2,
+    Size3,
+    Sizes,
+    either_layout,
+    sizes_validator,
+)
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -68,6 +79,7 @@ class _ConvTranspose(Layer):
         return tuple(None if size is None else transposed_length(size, kernel, stride, a.padding, extra)
                      for size, kernel, stride, extra in zip(sizes, a.kernel_size, a.strides, extras, strict=True))
 
+    @either_layout
     def compute_output_shape(self, *shapes: Shape) -> Shape:
         a: Any = self
         rank = len(a.kernel_size)
@@ -77,14 +89,17 @@ class _ConvTranspose(Layer):
         known(shapes[0][-1], self, "the channels")
         return (shapes[0][0], *self.output_lengths(shapes[0][1:-1]), a.filters)
 
+    @either_layout
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         a: Any = self
         channels = known(shapes[0][-1], self, "the channels")
         kernel = Weight("kernel", (*a.kernel_size, a.filters, channels), a.kernel_initializer,
-                        regularizer=a.kernel_regularizer)
-        bias = Weight("bias", (a.filters,), a.bias_initializer, regularizer=a.bias_regularizer)
+                        regularizer=a.kernel_regularizer, constraint=a.kernel_constraint)
+        bias = Weight("bias", (a.filters,), a.bias_initializer, regularizer=a.bias_regularizer,
+                      constraint=a.bias_constraint)
         return (kernel, bias) if a.use_bias else (kernel,)
 
+    @either_layout
     def flops(self, *shapes: Shape) -> int | None:
         # Every input position meets the whole kernel.
         positions = product(shapes[0][1:-1])
@@ -107,6 +122,8 @@ class Conv1DTranspose(_ConvTranspose):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 class Conv2DTranspose(_ConvTranspose):
@@ -125,6 +142,8 @@ class Conv2DTranspose(_ConvTranspose):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 class Conv3DTranspose(_ConvTranspose):
@@ -143,6 +162,8 @@ class Conv3DTranspose(_ConvTranspose):
     bias_initializer: InitializerArgument = initializer_argument("zeros")
     kernel_regularizer: RegularizerArgument = None
     bias_regularizer: RegularizerArgument = None
+    kernel_constraint: ConstraintArgument = None
+    bias_constraint: ConstraintArgument = None
 
 
 LAYERS = (Conv1DTranspose, Conv2DTranspose, Conv3DTranspose)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator
 
 from harness.errors import SpecError
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known
+from harness.spec.layers.cells import parse_nested
 
 
 def _parse_layer(value: Any) -> Layer:
     from harness.spec.layers import LAYERS  # which holds this family as well
 
-    return LAYERS.parse(value)
+    if hasattr(value, "nodes") and hasattr(value, "layers"):
+        raise SpecError("a whole model inside a layer is not supported.",
+                        hint="Put the wrapper around each of its layers, which means the same.")
+    return parse_nested(LAYERS, value)
 
 
 LayerArgument = Annotated[Layer, BeforeValidator(_parse_layer)]
@@ -23,20 +28,16 @@ class TimeDistributed(Layer):
     """`layer` on (batch, ...) for each of the steps of (batch, steps, ...), one after the other: a
     BatchNormalization has the statistics of each step by itself, and moves its averages at each.
 
-    The mask goes on; the layer gets the mask of its step. Layers that draw random numbers are refused.
+    The mask goes on; the layer gets the mask of its step. A layer that draws random numbers draws anew at each step.
     """
 
     mask_rule: ClassVar[MaskRule] = "own"
 
     layer: LayerArgument
 
-    @field_validator("layer")
-    @classmethod
-    def _refuse_random(cls, layer: Layer) -> Layer:
-        if layer.stochastic:
-            raise SpecError(f"TimeDistributed around {type(layer).__name__} is not supported: it draws random numbers "
-                            "at every step.", hint="A Dropout on the whole sequence drops each step by itself.")
-        return layer
+    @property
+    def stochastic(self) -> bool:
+        return self.layer.stochastic
 
     def step_shape(self, *shapes: Shape) -> Shape:
         """What the layer is called on."""
@@ -53,14 +54,13 @@ class TimeDistributed(Layer):
         output = self.layer.compute_output_shape(self.step_shape(*shapes))
         if output and isinstance(output[0], tuple):
             raise SpecError("the layer inside a TimeDistributed must have one output.")
-        if self.remembers(*shapes):
+        if self.remembers(*shapes) or self.stochastic:
             known(shapes[0][1], self, "the number of steps")
         return (output[0], shapes[0][1], *output[1:])  # type: ignore[return-value]
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         return tuple(
-            Weight(weight.role, weight.shape, weight.initializer, weight.trainable and self.layer.trainable,
-                   weight.regularizer, weight.fans)
+            replace(weight, trainable=weight.trainable and self.layer.trainable)
             for weight in self.layer.weights(self.step_shape(*shapes))
         )
 

@@ -38,4 +38,17 @@ CASES = (
     Case("softmax with a broadcast mask", lambda layers: layers.Softmax(), ((6, 7), (1, 7)), kinds=("normal", "mask")),
     Case("softmax of two axes with a mask", lambda layers: layers.Softmax(axis=(1, 2)), ((6, 7), (6, 7)),
          kinds=("normal", "mask")),
+    Case("leaky 0", lambda layers: layers.LeakyReLU(0.0), INPUTS, kinds=("ties",)),
+    Case("leaky 1.5 of images", lambda layers: layers.LeakyReLU(negative_slope=1.5), ((3, 4, 2),)),
+    Case("leaky of any length", lambda layers: layers.LeakyReLU(0.01), ((None, 4),)),
+    Case("elu negative", lambda layers: layers.ELU(alpha=-0.5), INPUTS, kinds=("ties",)),
+    Case("elu of images", lambda layers: layers.ELU(1.7), ((3, 4, 2),)),
+    Case("elu of any length", lambda layers: layers.ELU(0.5), ((None, 4),)),
+    Case("prelu frozen", lambda layers: layers.PReLU(trainable=False), INPUTS),
+    Case("prelu regularized by l1", lambda layers: layers.PReLU(alpha_regularizer="l1"), ((5,),)),
+    Case("prelu of any length", lambda layers: layers.PReLU(shared_axes=(1,)), ((None, 4),)),
+    Case("softmax at ties", lambda layers: layers.Softmax(), INPUTS, kinds=("ties",)),
+    # Keras takes the mask (batch, steps) for one of the last two axes, and fails where it does not fit them.
+    Case("softmax masked", lambda layers: layers.Softmax(axis=-1), ((6, 6),), masked=(True,), batch=6),
+    Case("softmax of vectors", lambda layers: layers.Softmax(), ((7,),)),
 )

@@ -23,6 +23,8 @@ def _case(name: str, inputs: tuple[tuple[int | None, ...], ...] = PAIR, *, num_h
 
 
 CAUSAL = {"use_causal_mask": True}
+SCORES = {"return_attention_scores": True}
+SQUARE = ((5, 6), (5, 6))  # Keras's symbolic shape of the scores is that of as many values as queries
 # The third or fourth input, bool: True where a query may see a key. Among 4 x 4 rows of 2 keys, some see none.
 GIVEN = {"inputs": ((4, 6), (2, 7), (4, 2)), "kinds": ("normal", "normal", "mask"),
          "call": {"attention_mask": Fed(2)}}
@@ -110,6 +112,9 @@ GROUPS = [
     _group("masked_causal", masked=(True, True), call=CAUSAL),
     _group("given_mask", **EVEN),
     _group("given_mask_masked", **EVEN, masked=(True, True)),
+    _group("scores", SQUARE, call=SCORES),
+    _group("scores_causal_masked", SQUARE, masked=(True, True), call={**SCORES, **CAUSAL}),
+    _group("scores_dropout", SQUARE, certified=True, dropout=0.3, call=SCORES),
     _group("dropout", certified=True, dropout=0.3),
     _group("dropout_causal", certified=True, dropout=0.3, call=CAUSAL),
     _group("dropout_masked", certified=True, dropout=0.3, masked=(True, True)),
@@ -140,6 +145,8 @@ def _every(kind: str, name: str, **config: Any) -> list[Case]:
         # The causal rule and the mask together hide every value from some queries.
         _plain(kind, f"{name}_masked_causal", masked=(True, True), call=CAUSAL, **config),
         _plain(kind, f"{name}_unknown_length", ((None, 6), (None, 6)), **config),
+        _plain(kind, f"{name}_scores", call=SCORES, **config),
+        _plain(kind, f"{name}_scores_masked", masked=(True, True), certified=True, dropout=0.3, call=SCORES, **config),
         _plain(kind, f"{name}_dropout", certified=True, dropout=0.3, **config),
         _plain(kind, f"{name}_dropout_masked", certified=True, dropout=0.3, masked=(True, True), call=CAUSAL, **config),
     ]
@@ -184,6 +191,12 @@ CASES = [
     _case("attention_output_matrix", output_shape=(2, 3)),
     _case("attention_gate", use_gate=True, value_dim=2),
     _case("attention_axes", attention_axes=1),
+    _case("attention_axes_all", ((2, 3, 6), (2, 3, 7))),
+    _case("attention_axes_first", ((4, 2, 6), (3, 2, 7)), attention_axes=1),
+    _case("attention_axes_last", ((2, 4, 6), (2, 3, 7), (2, 3, 5)), attention_axes=(-2,), value_dim=2, use_gate=True),
+    _case("attention_axes_two_of_three", ((2, 3, 4, 6), (2, 5, 2, 7)), attention_axes=(2, 3), output_shape=(2, 3)),
+    _case("attention_axes_outer", ((2, 3, 4, 6), (5, 3, 2, 6)), attention_axes=(1, 3), use_bias=False),
+    _case("attention_axes_dropout", ((4, 3, 6), (2, 3, 7)), attention_axes=(1,), certified=True, dropout=0.3),
     _case("attention_flash", flash_attention=False),
     _case("attention_window", ((5, 6), (5, 7)), sliding_window=2),
     _case("attention_window_causal", ((5, 6), (5, 7)), sliding_window=2, call=CAUSAL),
@@ -200,6 +213,10 @@ CASES = [
     _case("attention_given_mask", **GIVEN),
     _case("attention_given_mask_masked", **GIVEN, masked=(True, True)),
     _case("attention_given_mask_causal", **{**GIVEN, "call": {**GIVEN["call"], **CAUSAL}}),
+    _case("attention_scores", SQUARE, call=SCORES),
+    _case("attention_scores_masked", SQUARE, masked=(True, True), use_gate=True, call=SCORES),
+    _case("attention_scores_window_causal", SQUARE, sliding_window=2, call={**SCORES, **CAUSAL}),
+    _case("attention_scores_dropout", SQUARE, certified=True, dropout=0.3, call=SCORES),
     _case("attention_dropout", certified=True, dropout=0.3),
     _case("attention_dropout_causal", ((5, 6), (5, 7)), certified=True, dropout=0.3, call=CAUSAL),
     _case("attention_dropout_masked", TRIPLE, certified=True, dropout=0.3, masked=(True, True, True)),

@@ -45,4 +45,12 @@ CASES = (
     Case("Dot normalized over steps", lambda layers: layers.Dot((2, 1), normalize=True), ((6, 4), (4, 3))),
     Case("Dot masked", lambda layers: layers.Dot(2), ((6, 4), (5, 4)), masked=(True, True)),
     Case("Dot of any length", lambda layers: layers.Dot(2), ((None, 4), (5, 4))),
+    Case("Concatenate frozen", lambda layers: layers.Concatenate(axis=2, trainable=False), ((3, 4, 2), (3, 1, 2))),
+    Case("Concatenate of any length", lambda layers: layers.Concatenate(axis=1), ((None, 4), (3, 4))),
+    *(Case(f"{name} of any length", _layer(name), ((None, 4), (None, 4))) for name in (*NAMES, "Subtract")),
+    Case("Subtract at ties", _layer("Subtract"), TWO, kinds=("ties", "ties")),
+    Case("Subtract first masked", _layer("Subtract"), TWO, masked=(True, False)),
+    Case("Subtract of images", _layer("Subtract"), ((3, 4, 2), (3, 4, 2))),
+    Case("Add in float32", lambda layers: layers.Add(dtype="float32"), TWO, masked=(True, True), tolerance=1e-5,
+         reason="a layer whose own dtype is float32"),
 )

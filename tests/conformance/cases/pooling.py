@@ -12,6 +12,14 @@ IMAGE = ((8, 7, 3),)
 VOLUME = ((5, 6, 7, 2),)
 
 
+FIRST = {"data_format": "channels_first"}
+
+
+def _first(inputs):
+    """The shapes with the channels first."""
+    return tuple((shape[-1], *shape[:-1]) for shape in inputs)
+
+
 def _layer(name: str, *arguments, **options):
     return lambda layers: getattr(layers, name)(*arguments, **options)
 
@@ -28,17 +36,26 @@ def _windowed(name: str, inputs, uneven) -> tuple[Case, ...]:
         Case(f"{name} uneven same", _layer(name, uneven[0], strides=uneven[1], padding="same"), inputs),
         Case(f"{name} stride beyond the window", _layer(name, 2, strides=4, padding="same"), inputs),
         Case(f"{name} at ties", _layer(name, 3, strides=1), inputs, kinds=("ties",)),
+        Case(f"{name} channels first", _layer(name, *uneven, "same", **FIRST), _first(inputs)),
+        Case(f"{name} channels first at ties", _layer(name, 3, 2, **FIRST), _first(inputs), kinds=("ties",)),
     )
 
 
 def _global(name: str, inputs, rank_masked: bool) -> tuple[Case, ...]:
     masked = (Case(f"{name} masked", _layer(name), inputs, masked=(True,)),
-              Case(f"{name} masked keepdims", _layer(name, keepdims=True), inputs, masked=(True,)))
+              Case(f"{name} masked keepdims", _layer(name, keepdims=True), inputs, masked=(True,)),
+              # As many channels as steps: Keras makes the mask of the input's second axis.
+              Case(f"{name} channels first masked", _layer(name, **FIRST), ((5, 5),), masked=(True,)))
     return (
         Case(name, _layer(name), inputs),
         Case(f"{name} keepdims", _layer(name, keepdims=True), inputs),
         Case(f"{name} at ties", _layer(name), inputs, kinds=("ties",)),
         Case(f"{name} any size", _layer(name), ((*(None,) * (len(inputs[0]) - 1), 3),)),
+        Case(f"{name} one place", _layer(name, keepdims=True), ((*(1,) * (len(inputs[0]) - 1), 3),)),
+        Case(f"{name} channels first", _layer(name, **FIRST), _first(inputs)),
+        Case(f"{name} channels first keepdims", _layer(name, keepdims=True, **FIRST), _first(inputs)),
+        Case(f"{name} channels first any size at ties", _layer(name, **FIRST),
+             ((3, *(None,) * (len(inputs[0]) - 1)),), kinds=("ties",)),
         *(masked if rank_masked else ()),
     )
 
@@ -50,6 +67,8 @@ def _adaptive(rank: int, inputs, sizes) -> tuple[Case, ...]:
         Case(f"{name} in training", _layer(name, sizes[1]), inputs, kinds=("ties",), certified=True),
         Case(f"{name} of one place", _layer(name, sizes[0]), ((*(1,) * rank, 3),), certified=True),
         Case(f"{name} of overlapping windows at ties", _layer(name, sizes[1]), inputs, kinds=("ties",)),
+        Case(f"{name} channels first", _layer(name, sizes[1], **FIRST), _first(inputs)),
+        Case(f"{name} channels first at ties", _layer(name, sizes[2], **FIRST), _first(inputs), kinds=("ties",)),
     ))
 
 

@@ -79,43 +79,75 @@ BEFORE = [
 ]
 
 
-def _both_ways(name: str, kind: str, *, feed: dict[str, Any] | None = None, certified: bool = False,
-               merge_mode: str | None = "concat", trainable: bool = True, **config: Any) -> Case:
-    return Case(
-        f"bidirectional_{name}",
-        lambda layers: layers.Bidirectional(getattr(layers, kind)(4, **config), merge_mode=merge_mode,
-                                            trainable=trainable),
-        **(feed or {"inputs": SEQUENCE}), certified=certified,
-    )
+ROUNDED = {"kernel_constraint": "max_norm", "recurrent_constraint": "unit_norm", "bias_constraint": "non_neg"}
+CONSTRAINED = [_case(f"{kind.lower()}_constrained", kind, **ROUNDED) for kind in ("SimpleRNN", "LSTM", "GRU")]
 
+GIVEN_MASK = {"inputs": ((5, 3), (5,)), "kinds": ("normal", "mask"), "arguments": {"mask": Fed(1)}}
+MASK_AND_STATES = {"inputs": ((5, 3), (5,), (4,), (4,)), "kinds": ("normal", "mask"),
+                   "arguments": {"mask": Fed(1), "initial_state": [Fed(2), Fed(3)]}}
 
-FOUR_STATES = {"inputs": ((5, 3), (4,), (4,), (4,), (4,)),
-               "arguments": {"initial_state": [Fed(index) for index in range(1, 5)]}}
-
-BIDIRECTIONAL = [
-    _both_ways("lstm", "LSTM"),
-    _both_ways("lstm_sequences", "LSTM", return_sequences=True),
-    _both_ways("lstm_states", "LSTM", return_state=True),
-    _both_ways("lstm_initial_state", "LSTM", feed=FOUR_STATES, return_sequences=True, return_state=True),
-    _both_ways("lstm_masked", "LSTM", feed=MASKED, return_sequences=True),
-    _both_ways("lstm_masked_last", "LSTM", feed=MASKED),
-    _both_ways("lstm_masked_unrolled", "LSTM", feed=MASKED, return_sequences=True, unroll=True),
-    _both_ways("lstm_frozen", "LSTM", trainable=False),
-    _both_ways("gru_sum", "GRU", merge_mode="sum", return_sequences=True),
-    _both_ways("gru_mul", "GRU", merge_mode="mul", return_sequences=True),
-    _both_ways("gru_ave", "GRU", merge_mode="ave", return_sequences=True, return_state=True),
-    _both_ways("gru_apart", "GRU", merge_mode=None, return_sequences=True),
-    _both_ways("gru_apart_masked", "GRU", feed=MASKED, merge_mode=None, return_sequences=True),
-    _both_ways("gru_apart_states", "GRU", merge_mode=None, return_state=True),
-    _both_ways("rnn", "SimpleRNN", return_sequences=True),
-    _both_ways("rnn_masked", "SimpleRNN", feed=MASKED, return_sequences=True),
-    _both_ways("lstm_dropout", "LSTM", certified=True, dropout=0.4, return_sequences=True),
-    _both_ways("gru_both_dropouts", "GRU", feed=MASKED, certified=True, dropout=0.4, recurrent_dropout=0.3,
-               return_sequences=True),
+CALLS = [
+    _case("lstm_given_mask", "LSTM", feed=GIVEN_MASK),
+    _case("lstm_given_mask_and_states", "LSTM", feed=MASK_AND_STATES, return_state=True),
+    _case("gru_given_mask", "GRU", feed=GIVEN_MASK, return_state=True),
+    _case("lstm_mask_per_gate", "LSTM", certified=True, dropout=0.4, implementation=1, use_cudnn=False),
+    _case("gru_mask_per_gate", "GRU", certified=True, dropout=0.4, implementation=1, use_cudnn=False,
+          return_sequences=True),
 ]
+
+
+def _rnn(name: str, *cells: Any, feed: dict[str, Any] | None = None, certified: bool = False, trainable: bool = True,
+         **config: Any) -> Case:
+    """RNN around the cells, each (kind, units, arguments); around a list of them if there are several."""
+
+    def make(layers: Any) -> Any:
+        made = [getattr(layers, kind)(units, **more) for kind, units, more in cells]
+        return layers.RNN(made if len(made) > 1 else made[0], trainable=trainable, **config)
+
+    return Case(f"rnn {name}", make, **(feed or {"inputs": SEQUENCE}), certified=certified)
+
+
+SIMPLE, MEMORY, UPDATE = ("SimpleRNNCell", 4, {}), ("LSTMCell", 4, {}), ("GRUCell", 3, {})
+STACK = (MEMORY, UPDATE, ("SimpleRNNCell", 2, {}))
+DROPPING = (("LSTMCell", 4, {"dropout": 0.3}), ("GRUCell", 3, {"dropout": 0.2, "recurrent_dropout": 0.4}),
+            ("SimpleRNNCell", 2, {"recurrent_dropout": 0.3}))
+STACK_STATES = {"inputs": ((5, 3), (4,), (4,), (3,), (2,)),
+                "arguments": {"initial_state": [[Fed(1), Fed(2)], Fed(3), Fed(4)]}}
+
+RNN = [
+    _rnn("simple", SIMPLE),
+    _rnn("lstm", MEMORY, return_sequences=True, return_state=True),
+    _rnn("gru backwards", UPDATE, return_sequences=True, go_backwards=True),
+    _rnn("gru initial state", ("GRUCell", 4, {}), feed=ONE_STATE, return_state=True),
+    _rnn("lstm initial state", MEMORY, feed=TWO_STATES, return_sequences=True),
+    _rnn("lstm masked", MEMORY, feed=MASKED, return_sequences=True),
+    _rnn("lstm masked zero", MEMORY, feed=MASKED, return_sequences=True, zero_output_for_mask=True),
+    _rnn("lstm unrolled", MEMORY, unroll=True, return_sequences=True),
+    _rnn("cell frozen", ("LSTMCell", 4, {"trainable": False})),
+    _rnn("frozen", MEMORY, trainable=False),
+    _rnn("cell regularized", ("GRUCell", 4, {"kernel_regularizer": "l2", "bias_regularizer": "l1"})),
+    _rnn("cell dropout", ("LSTMCell", 4, {"dropout": 0.4}), certified=True, return_sequences=True),
+    _rnn("cell mask per gate", ("LSTMCell", 4, {"dropout": 0.4, "implementation": 1}), certified=True),
+    _rnn("cell both dropouts", ("GRUCell", 4, {"dropout": 0.3, "recurrent_dropout": 0.4}), certified=True, feed=MASKED,
+         return_sequences=True, return_state=True),
+    _rnn("stack", *STACK),
+    _rnn("stack sequences and states", *STACK, return_sequences=True, return_state=True),
+    _rnn("stack backwards", *STACK, return_sequences=True, go_backwards=True),
+    _rnn("stack masked", *STACK, feed=MASKED, return_sequences=True, return_state=True),
+    _rnn("stack masked zero", *STACK, feed=MASKED, return_sequences=True, zero_output_for_mask=True),
+    _rnn("stack unrolled masked", *STACK, feed=MASKED, return_sequences=True, unroll=True),
+    _rnn("stack initial state", *STACK, feed=STACK_STATES, return_sequences=True, return_state=True),
+    _rnn("stack of any length", *STACK, feed={"inputs": ((None, 3),)}, return_sequences=True),
+    _rnn("stack partly frozen", ("LSTMCell", 4, {"trainable": False}), UPDATE),
+    _rnn("stack dropout", *DROPPING, certified=True, return_sequences=True),
+    _rnn("stack dropout masked backwards", *DROPPING, certified=True, feed=MASKED, return_sequences=True,
+         return_state=True, go_backwards=True),
+    Case("rnn stack of one", lambda layers: layers.RNN(layers.StackedRNNCells([layers.LSTMCell(4)])), SEQUENCE),
+]
+
 
 CASES = [
     *_shared("SimpleRNN", ONE_STATE), *_shared("LSTM", TWO_STATES), *_shared("GRU", ONE_STATE), *GATED, *BEFORE,
     Case("lstm_no_forget_bias", lambda layers: layers.LSTM(4, unit_forget_bias=False), SEQUENCE),
-    *BIDIRECTIONAL,
+    *CONSTRAINED, *CALLS, *RNN,
 ]

@@ -2,6 +2,8 @@
 
 from tests.conformance.engine import Case
 
+FIRST = {"data_format": "channels_first"}
+FIRST_INPUTS = {1: ((3, 6),), 2: ((3, 5, 4),), 3: ((2, 3, 4, 3),)}
 INPUTS = {1: ((6, 3),), 2: ((5, 4, 3),), 3: ((3, 4, 3, 2),)}
 
 
@@ -20,6 +22,9 @@ def each_rank(rank):
         transposed(rank, "k2 s2", 4, 2, strides=2, activation="tanh"),
         transposed(rank, "k2 s3", 4, 2, strides=3),
         transposed(rank, "k2 s3 same", 4, 2, strides=3, padding="same"),
+        transposed(rank, "k1 s3 same", 4, 1, strides=3, padding="same", activation="tanh"),
+        transposed(rank, "k1 s4 same output_padding", 4, 1, strides=4, padding="same", output_padding=3,
+                   inputs=((*(None,) * rank, 2),)),
         transposed(rank, "k1 s2 same without bias", 4, 1, strides=2, padding="same", use_bias=False),
         transposed(rank, "k3 s2 without bias", 2, 3, strides=2, use_bias=False),
         transposed(rank, "output_padding 0", 2, 3, strides=2, output_padding=0),
@@ -31,6 +36,10 @@ def each_rank(rank):
         transposed(rank, "any size", 2, 3, strides=2, padding="same", inputs=((*(None,) * rank, 2),)),
         transposed(rank, "regularized", 2, 2, kernel_regularizer="l2", bias_regularizer="l1"),
         transposed(rank, "frozen", 2, 2, trainable=False),
+        transposed(rank, "channels first", 4, 3, strides=2, padding="same", activation="softmax",
+                   inputs=FIRST_INPUTS[rank], **FIRST),
+        transposed(rank, "channels first, output_padding", 4, 3, strides=2, output_padding=1, use_bias=False,
+                   inputs=((2, *(None,) * rank),), **FIRST),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from harness.backends.pytorch.activations import r32
+from harness.backends.pytorch.activations import r32, relu
+from harness.backends.pytorch.masks import Masks
 from harness.backends.pytorch.weights import same
 from harness.spec.layers import activation as spec
 from harness.spec.layers.base import Shape
@@ -15,9 +18,11 @@ from harness.spec.layers.base import Shape
 class ReLU(nn.Module):
     """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold."""
 
-    def __init__(self, max_value: float | None, negative_slope: float, threshold: float) -> None:
+    def __init__(
+        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.max_value = None if max_value is None else r32(max_value)
+        self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
 
@@ -25,16 +30,7 @@ class ReLU(nn.Module):
         return f"max_value={self.max_value}, negative_slope={self.negative_slope}, threshold={self.threshold}"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.threshold == 0:
-            if self.max_value is None:
-                return F.leaky_relu(x, r32(self.negative_slope)) if self.negative_slope else torch.relu(x)
-            # At the ceiling relu6's gradient is 0 and that of every other ceiling 1.
-            y = F.relu6(x) if self.max_value == 6 else torch.relu(x).clamp(0.0, self.max_value)
-        else:
-            y = torch.where(x > r32(self.threshold), x, torch.zeros_like(x))
-            y = y if self.max_value is None else y.clamp(0.0, self.max_value)
-        # In the slope's part Keras's threshold is not rounded to float32.
-        return y - self.negative_slope * torch.relu(self.threshold - x) if self.negative_slope else y
+        return relu(x, self.max_value, self.negative_slope, self.threshold)
 
 
 class PReLU(nn.Module):
@@ -67,14 +63,18 @@ class Softmax(nn.Module):
         return x
 
     def forward(
-        self, x: torch.Tensor, mask: torch.Tensor | None = None, *, masks: tuple[torch.Tensor | None, ...] = (None,)
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        mask = masks[0] if mask is None else mask
+        self, x: torch.Tensor, mask: torch.Tensor | None = None, *, masks: Masks | None = None,
+    ) -> torch.Tensor:
+        if masks is not None and mask is None:
+            mask = masks[0]
         if mask is None:
-            return self._softmax(x), masks[0]
+            return self._softmax(x)
         keep = mask if mask.dtype == torch.bool else mask > 0.5
         y = self._softmax(torch.where(keep, x, torch.full_like(x, -3e4 if x.dtype == torch.float16 else -1e9)))
-        return torch.where(keep, y, torch.zeros_like(y)), masks[0]
+        return torch.where(keep, y, torch.zeros_like(y))
+
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+        return masks[0]
 
     def _softmax(self, x: torch.Tensor) -> torch.Tensor:
         if isinstance(self.axis, int):

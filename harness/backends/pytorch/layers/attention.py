@@ -10,97 +10,103 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from harness.backends.pytorch.activations import r32
-from harness.backends.pytorch.layers.merging import Masks
-from harness.backends.pytorch.randomness import Keyed, keep_mask
+from harness.backends.pytorch.masks import Masks
+from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import WeightMap, reshaped, same
 from harness.spec.layers import attention as spec
 from harness.spec.layers.base import Shape
 
 
 class MultiHeadAttention(Keyed):
-    """keras.layers.MultiHeadAttention on (query, value, key); returns (output, the query's mask).
+    """keras.layers.MultiHeadAttention on (query, value, key).
 
-    A query that may see no key: the mean of all values if `rate` is 0, nothing otherwise (as in Keras).
-    erases_masks: Keras's layer takes the masks off the tensors it is called on (backends/pytorch/masks.py).
+    inputs: the features of query, value and key. Fewer `key_heads` than `heads`: neighbouring queries share keys and
+    values. A query that may see no key: the mean of all values if `rate` is 0, nothing otherwise (as in Keras).
+    axes: of inputs with several dimensions between batch and features, those over which there is attention.
+    erases_masks: Keras's layer takes the masks off the tensors it is called on.
     """
 
     erases_masks = True
 
-    def __init__(self, layer: spec.MultiHeadAttention, query: Shape, value: Shape, key: Shape) -> None:
+    def __init__(
+        self, inputs: tuple[int, int, int], heads: int, key_size: int, value_size: int, output_sizes: tuple[int, ...],
+        key_heads: int | None = None, bias: bool = True, rate: float = 0.0, gate: bool = False,
+        window: int | None = None, axes: tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
-        keys, values = (layer.num_heads, layer.key_dim), (layer.num_heads, layer.value_size)
-        self._set_up(layer, layer.num_heads, layer.key_dim, layer.output_sizes(query))
-        self._project(layer, (query, value, key), (keys, keys, values, values))
-
-    def _set_up(
-        self, layer: spec.MultiHeadAttention | spec.GroupQueryAttention, heads: int, key_size: int,
-        output_sizes: tuple[int, ...],
-    ) -> None:
-        self.heads, self.rate, self.window = heads, layer.dropout, layer.sliding_window
-        self.output_sizes = output_sizes
-        # Keras passes 1 / sqrt(key_dim) through tf.cast, which rounds it to float32 even in float64 training.
+        query, value, key = inputs
+        self.heads, self.key_heads, self.output_sizes = heads, key_heads or heads, output_sizes
+        self.rate, self.window, self.axes = rate, window, axes
+        # Keras rounds 1 / sqrt(key_size) to float32 even in float64.
         self.scale = r32(1.0 / math.sqrt(float(key_size)))
-        self.keras_weights: dict[str, WeightMap] = {}
-
-    def _project(
-        self, layer: spec.MultiHeadAttention | spec.GroupQueryAttention, inputs: tuple[Shape, Shape, Shape],
-        sizes: tuple[tuple[int, int], ...],
-    ) -> None:
-        """inputs: the shapes of query, value, key; sizes: (heads, size) of queries, keys, values and outputs."""
-        (query, value, key), (queries, keys, values, outputs) = inputs, sizes
-        self.query = self._linear("query", query[-1:], queries, layer.use_bias)
-        self.key_projection = self._linear("key", key[-1:], keys, layer.use_bias, "key_projection")
-        self.gate = self._linear("gate", query[-1:], outputs, layer.use_bias) if layer.use_gate else None
-        self.value = self._linear("value", value[-1:], values, layer.use_bias)
-        self.attention_output = self._linear("attention_output", outputs, self.output_sizes, layer.use_bias)
-        self.key_heads = keys[0]
-
-    def _linear(
-        self, role: str, inputs: Shape, outputs: tuple[int, ...], bias: bool, name: str | None = None
-    ) -> nn.Linear:
-        sizes = tuple(size for size in inputs if size is not None)
-        assert len(sizes) == len(inputs)  # the spec refused it otherwise
-        linear = nn.Linear(math.prod(sizes), math.prod(outputs), bias)
-        keras_shape, rank = (*sizes, *outputs), len(sizes)
-        axes = (*range(rank, len(keras_shape)), *range(rank))
-        path = name or role
-        self.keras_weights[f"{role}/kernel"] = reshaped(
-            f"{path}.weight", tuple(linear.weight.shape), keras_shape, *axes)
-        if bias:
-            self.keras_weights[f"{role}/bias"] = reshaped(
-                f"{path}.bias", tuple(linear.bias.shape), outputs, *range(len(outputs)))
-        return linear
+        self.query = nn.Linear(query, self.heads * key_size, bias)
+        self.key_projection = nn.Linear(key, self.key_heads * key_size, bias)
+        self.gate = nn.Linear(query, heads * value_size, bias) if gate else None
+        self.value = nn.Linear(value, self.key_heads * value_size, bias)
+        self.attention_output = nn.Linear(heads * value_size, math.prod(output_sizes), bias)
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}, scale={self.scale:.6g}, dropout={self.rate}, sliding_window={self.window}"
 
     def forward(
-        self, query: torch.Tensor, value: torch.Tensor, key: torch.Tensor | None = None, *, masks: Masks,
-        attention_mask: torch.Tensor | None = None, use_causal_mask: bool = False,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        query_BTD, value_BSD = query, value
-        key_BSD = value if key is None else key
+        self, query: torch.Tensor, value: torch.Tensor, key: torch.Tensor | None = None, *,
+        masks: Masks | None = None, attention_mask: torch.Tensor | None = None, use_causal_mask: bool = False,
+        return_attention_scores: bool = False,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        key = value if key is None else key
+        if masks is not None and self.axes is not None:
+            raise ValueError("masks of attention over several dimensions are not supported")
+        if self.axes is not None:
+            return self._over_axes(query, value, key, self.axes)
+        seen_BTS = None if attention_mask is None else attention_mask.bool()
+        if masks is not None:
+            seen_BTS = self._with_masks(seen_BTS, masks)
+        return self._attend(query, value, key, seen_BTS, use_causal_mask, return_attention_scores)
+
+    def _over_axes(
+        self, query: torch.Tensor, value: torch.Tensor, key: torch.Tensor, axes: tuple[int, ...],
+    ) -> torch.Tensor:
+        """The axes' dimensions become the steps, all others examples, and all go back to their places."""
+        apart = [axis for axis in range(query.dim() - 1) if axis not in axes]
+        order = (*apart, *axes, query.dim() - 1)
+        examples, steps = [query.shape[axis] for axis in apart], [query.shape[axis] for axis in axes]
+        query_BTD, value_BSD, key_BSD = (
+            x.permute(order).flatten(0, len(apart) - 1).flatten(1, -2) for x in (query, value, key))
+        y_BT = self._attend(query_BTD, value_BSD, key_BSD)
+        y = y_BT.reshape(*examples, *steps, *self.output_sizes)
+        places = sorted(range(len(order) - 1), key=order.__getitem__)
+        return y.permute(*places, *range(len(places), y.dim()))
+
+    def _attend(
+        self, query_BTD: torch.Tensor, value_BSD: torch.Tensor, key_BSD: torch.Tensor,
+        seen_BTS: torch.Tensor | None = None, causal: bool = False, return_attention_scores: bool = False,
+    ) -> Any:
         q_BNTK = self._split(self.query(query_BTD), self.heads)
         k_BNSK = self._split(self.key_projection(key_BSD), self.key_heads)
         v_BNSV = self._split(self.value(value_BSD), self.key_heads)
-        mask_BNTS = self._join_masks(query_BTD, value_BSD, masks, attention_mask, use_causal_mask)
-        if self.training and self.rate > 0:
-            y_BNTV = self._with_dropout(q_BNTK, k_BNSK, v_BNSV, mask_BNTS)
+        mask_BNTS = self._visible(query_BTD, value_BSD, seen_BTS, causal)
+        if return_attention_scores or (self.training and self.rate > 0):
+            scores_BNTS = self._scores(q_BNTK, k_BNSK, mask_BNTS)
+            kept_BNTS = self.dropout(scores_BNTS, self.rate) if self.training and self.rate > 0 else scores_BNTS
+            y_BNTV = kept_BNTS @ v_BNSV
         else:
             y_BNTV = self._without_dropout(q_BNTK, k_BNSK, v_BNSV, mask_BNTS)
         y_BTD = y_BNTV.transpose(1, 2).flatten(2)
         if self.gate is not None:
             y_BTD = y_BTD * torch.sigmoid(self.gate(query_BTD))
         output = self.attention_output(y_BTD)
-        return output.reshape(*output.shape[:2], *self.output_sizes), masks[0]
+        output = output.reshape(*output.shape[:2], *self.output_sizes)
+        # Keras returns them as they were before the dropout.
+        return (output, scores_BNTS) if return_attention_scores else output
 
-    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
         return masks[0]
 
     def _split(self, x_BTD: torch.Tensor, heads: int) -> torch.Tensor:
@@ -108,29 +114,27 @@ class MultiHeadAttention(Keyed):
         # Neighbouring queries share keys and values.
         return x_BNTK if heads == self.heads else x_BNTK.repeat_interleave(self.heads // heads, 1)
 
-    def _join_masks(
-        self, query_BTD: torch.Tensor, value_BSD: torch.Tensor, masks: Masks, attention_mask: torch.Tensor | None,
-        causal: bool,
+    def _with_masks(self, seen_BTS: torch.Tensor | None, masks: Masks) -> torch.Tensor | None:
+        """A masked query sees nothing, masked values and keys are not seen."""
+        for index, mask in enumerate(masks):
+            if mask is not None:
+                mask_BTS = mask.unsqueeze(-1 if index == 0 else -2)
+                seen_BTS = mask_BTS if seen_BTS is None else seen_BTS & mask_BTS
+        return seen_BTS
+
+    def _visible(
+        self, query_BTD: torch.Tensor, value_BSD: torch.Tensor, seen_BTS: torch.Tensor | None, causal: bool,
     ) -> torch.Tensor | None:
         """True where a query may see a key, (B or 1, 1, T or 1, S); None if all may see all."""
         steps, keys, device = query_BTD.shape[1], value_BSD.shape[1], query_BTD.device
-        found: list[torch.Tensor] = []
-        if masks[0] is not None:
-            found.append(masks[0].unsqueeze(-1))
-        found += [mask.unsqueeze(-2) for mask in masks[1:] if mask is not None]
         if causal:
-            found.append(torch.ones(1, steps, keys, dtype=torch.bool, device=device).tril())
+            earlier_TS = torch.ones(1, steps, keys, dtype=torch.bool, device=device).tril()
+            seen_BTS = earlier_TS if seen_BTS is None else seen_BTS & earlier_TS
         if self.window is not None:
-            distance = torch.arange(steps, device=device)[:, None] - torch.arange(keys, device=device)
-            found.append((distance.abs() < self.window).unsqueeze(0))
-        if attention_mask is not None:
-            found.append(attention_mask.bool())
-        if not found:
-            return None
-        joined = found[0]
-        for mask in found[1:]:
-            joined = joined & mask
-        return joined.unsqueeze(-3) if joined.dim() == 3 else joined
+            distance_TS = torch.arange(steps, device=device)[:, None] - torch.arange(keys, device=device)
+            near_TS = (distance_TS.abs() < self.window).unsqueeze(0)
+            seen_BTS = near_TS if seen_BTS is None else seen_BTS & near_TS
+        return seen_BTS.unsqueeze(-3) if seen_BTS is not None and seen_BTS.dim() == 3 else seen_BTS
 
     def _without_dropout(
         self, q_BNTK: torch.Tensor, k_BNSK: torch.Tensor, v_BNSV: torch.Tensor, mask_BNTS: torch.Tensor | None
@@ -144,9 +148,10 @@ class MultiHeadAttention(Keyed):
         blind_BN1V = torch.zeros_like(v_BNSV[:, :, :1]) if self.rate > 0 else v_BNSV.mean(2, keepdim=True)
         return torch.where(seen_BNT1, y_BNTV, blind_BN1V)
 
-    def _with_dropout(
-        self, q_BNTK: torch.Tensor, k_BNSK: torch.Tensor, v_BNSV: torch.Tensor, mask_BNTS: torch.Tensor | None
+    def _scores(
+        self, q_BNTK: torch.Tensor, k_BNSK: torch.Tensor, mask_BNTS: torch.Tensor | None
     ) -> torch.Tensor:
+        """What each query weighs the values by: 0 where it may see no key."""
         scores_BNTS = (q_BNTK * self.scale) @ k_BNSK.transpose(-1, -2)
         if mask_BNTS is not None:
             # keras/src/layers/activations/softmax.py: _large_negative_number, and 0 where masked.
@@ -155,24 +160,13 @@ class MultiHeadAttention(Keyed):
         weights_BNTS = torch.softmax(scores_BNTS, -1)
         if mask_BNTS is not None:
             weights_BNTS = weights_BNTS.masked_fill(~mask_BNTS, 0.0)
-        if self.key is None:
-            return F.dropout(weights_BNTS, self.rate, True) @ v_BNSV
-        keep_BNTS = keep_mask(self.key, tuple(weights_BNTS.shape), self.rate)
-        kept_BNTS = torch.where(keep_BNTS, weights_BNTS * (1.0 / (1.0 - self.rate)), torch.zeros_like(weights_BNTS))
-        return kept_BNTS @ v_BNSV
+        return weights_BNTS
 
 
 class GroupQueryAttention(MultiHeadAttention):
     """keras.layers.GroupQueryAttention: fewer heads of keys and values than of queries. Masks stay on its inputs."""
 
     erases_masks = False
-
-    def __init__(self, layer: spec.GroupQueryAttention, query: Shape, value: Shape, key: Shape) -> None:
-        Keyed.__init__(self)
-        assert query[-1] is not None  # the spec refused it otherwise
-        queries, keys = (layer.num_query_heads, layer.head_dim), (layer.num_key_value_heads, layer.head_dim)
-        self._set_up(layer, layer.num_query_heads, layer.head_dim, (query[-1],))
-        self._project(layer, (query, value, key), (queries, keys, keys, queries))
 
 
 class Attention(Keyed):
@@ -181,33 +175,37 @@ class Attention(Keyed):
     Hidden scores are lowered by 1e9, not replaced: a query that sees nothing weighs the values by its scores.
     """
 
-    def __init__(self, score: str, use_scale: bool, rate: float, features: int) -> None:
+    keras_weights = {"scale": same("scale"), "concat_score_weight": same("concat_score_weight")}
+
+    def __init__(self, score: str, features: int, use_scale: bool = False, rate: float = 0.0) -> None:
         super().__init__()
         self.score, self.rate = score, rate
         size = (features,) if score == "additive" else ()
         self.scale = nn.Parameter(torch.empty(size)) if use_scale else None
         self.concat_score_weight = nn.Parameter(torch.empty(())) if score == "concat" else None
-        self.keras_weights = {"scale": same("scale"), "concat_score_weight": same("concat_score_weight")}
 
     def extra_repr(self) -> str:
         return f"{self.score}, dropout={self.rate}"
 
     def forward(
-        self, query_BTD: torch.Tensor, value_BSV: torch.Tensor, key_BSD: torch.Tensor | None = None, *, masks: Masks,
-        use_causal_mask: bool = False,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        self, query_BTD: torch.Tensor, value_BSV: torch.Tensor, key_BSD: torch.Tensor | None = None, *,
+        masks: Masks | None = None, use_causal_mask: bool = False, return_attention_scores: bool = False,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         key_BSD = value_BSV if key_BSD is None else key_BSD
         drops = self.training and self.rate > 0
-        if self.score == "dot" and masks[1] is None and not drops:
+        mask_BS = None if masks is None else masks[1]
+        weights_BTS = None
+        if self.score == "dot" and mask_BS is None and not drops and not return_attention_scores:
             scaled_BTD = query_BTD if self.scale is None else query_BTD * self.scale
             y_BTV = F.scaled_dot_product_attention(scaled_BTD, key_BSD, value_BSV, is_causal=use_causal_mask, scale=1.0)
         else:
-            y_BTV = self._weights(query_BTD, key_BSD, masks[1], use_causal_mask, drops) @ value_BSV
-        if masks[0] is not None:
+            weights_BTS = self._weights(query_BTD, key_BSD, mask_BS, use_causal_mask, drops)
+            y_BTV = weights_BTS @ value_BSV
+        if masks is not None and masks[0] is not None:
             y_BTV = torch.where(masks[0].unsqueeze(-1), y_BTV, torch.zeros_like(y_BTV))
-        return y_BTV, masks[0]
+        return (y_BTV, weights_BTS) if return_attention_scores and weights_BTS is not None else y_BTV
 
-    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
         return masks[0]
 
     def _scores(self, query_BTD: torch.Tensor, key_BSD: torch.Tensor) -> torch.Tensor:
@@ -232,27 +230,68 @@ class Attention(Keyed):
             large = 65504.0 if scores_BTS.dtype == torch.float16 else 1e9
             scores_BTS = torch.where(seen, scores_BTS, scores_BTS - large)
         weights_BTS = torch.softmax(scores_BTS, -1)
-        if not drops:
-            return weights_BTS
-        if self.key is None:
-            return F.dropout(weights_BTS, self.rate, True)
-        keep_BTS = keep_mask(self.key, tuple(weights_BTS.shape), self.rate)
-        return torch.where(keep_BTS, weights_BTS * (1.0 / (1.0 - self.rate)), torch.zeros_like(weights_BTS))
+        return self.dropout(weights_BTS, self.rate) if drops else weights_BTS
 
 
 def build_multi_head_attention(layer: spec.MultiHeadAttention, *shapes: Shape) -> nn.Module:
-    return MultiHeadAttention(layer, shapes[0], shapes[1], shapes[-1])
+    module = MultiHeadAttention(
+        features_of(shapes), layer.num_heads, layer.key_dim, layer.value_size, sizes_of(layer.output_sizes(shapes[0])),
+        bias=layer.use_bias, rate=layer.dropout, gate=layer.use_gate, window=layer.sliding_window,
+        axes=layer.axes(shapes[0]) if len(shapes[0]) > 3 else None,
+    )
+    module.keras_weights = projection_maps(module, layer.key_dim, layer.value_size)  # type: ignore[assignment]
+    return module
 
 
 def build_group_query_attention(layer: spec.GroupQueryAttention, *shapes: Shape) -> nn.Module:
-    return GroupQueryAttention(layer, shapes[0], shapes[1], shapes[-1])
+    inputs = features_of(shapes)
+    module = GroupQueryAttention(
+        inputs, layer.num_query_heads, layer.head_dim, layer.head_dim, inputs[:1], layer.num_key_value_heads,
+        bias=layer.use_bias, rate=layer.dropout, gate=layer.use_gate, window=layer.sliding_window,
+    )
+    module.keras_weights = projection_maps(module, layer.head_dim, layer.head_dim)  # type: ignore[assignment]
+    return module
+
+
+def sizes_of(shape: Shape) -> tuple[int, ...]:
+    """Sizes that the spec made sure are known."""
+    sizes = tuple(size for size in shape if size is not None)
+    assert len(sizes) == len(shape)
+    return sizes
+
+
+def features_of(shapes: tuple[Shape, ...]) -> tuple[int, int, int]:
+    """The features of query, value and key, which is the value where it is not given."""
+    query, value, key = sizes_of((shapes[0][-1], shapes[1][-1], shapes[-1][-1]))
+    return query, value, key
+
+
+def projection_maps(module: MultiHeadAttention, key_size: int, value_size: int) -> dict[str, WeightMap]:
+    """The maps of the kernels and biases of the projections, between Keras's (..., heads, size) and nn.Linear's."""
+    queries, keys = (module.heads, key_size), (module.key_heads, key_size)
+    values, outputs = (module.key_heads, value_size), (module.heads, value_size)
+    table: tuple[tuple[str, str, nn.Linear | None, tuple[int, ...], tuple[int, ...]], ...] = (
+        ("query", "query", module.query, (), queries), ("key", "key_projection", module.key_projection, (), keys),
+        ("gate", "gate", module.gate, (), outputs), ("value", "value", module.value, (), values),
+        ("attention_output", "attention_output", module.attention_output, outputs, module.output_sizes),
+    )
+    maps: dict[str, WeightMap] = {}
+    for role, path, linear, inputs, sizes in table:
+        if linear is None:
+            continue
+        first = inputs or (linear.in_features,)
+        axes = (*range(len(first), len(first) + len(sizes)), *range(len(first)))
+        maps[f"{role}/kernel"] = reshaped(f"{path}.weight", tuple(linear.weight.shape), (*first, *sizes), *axes)
+        if linear.bias is not None:
+            maps[f"{role}/bias"] = reshaped(f"{path}.bias", tuple(linear.bias.shape), sizes, *range(len(sizes)))
+    return maps
 
 
 def build_attention(layer: spec.Attention | spec.AdditiveAttention, *shapes: Shape) -> nn.Module:
     features = shapes[0][-1]
     assert features is not None  # the spec refused it otherwise
     score = layer.score_mode if isinstance(layer, spec.Attention) else "additive"
-    return Attention(score, layer.use_scale, layer.dropout, features)
+    return Attention(score, features, layer.use_scale, layer.dropout)
 
 
 BUILDERS = {

@@ -22,7 +22,8 @@ class Conv2D(nn.Conv2d):
     keras_weights = {"kernel": permuted("weight", 3, 2, 0, 1), "bias": same("bias")}
 
     def __init__(
-        self, inputs: int, filters: int, windows: Windows, groups: int, bias: bool, activation: str | None,
+        self, inputs: int, filters: int, windows: Windows, groups: int = 1, bias: bool = True,
+        activation: str | None = None,
     ) -> None:
         super().__init__(inputs, filters, windows.kernel, windows.strides, 0, windows.dilation, groups, bias)  # type: ignore[arg-type]
         self.windows = windows
@@ -49,7 +50,8 @@ class Conv1D(nn.Conv1d):
     keras_weights = {"kernel": permuted("weight", 2, 1, 0), "bias": same("bias")}
 
     def __init__(
-        self, inputs: int, filters: int, windows: Windows, groups: int, bias: bool, activation: str | None,
+        self, inputs: int, filters: int, windows: Windows, groups: int = 1, bias: bool = True,
+        activation: str | None = None,
     ) -> None:
         super().__init__(inputs, filters, windows.kernel[1], windows.strides[1], 0, windows.dilation[1], groups, bias)
         self.windows = windows
@@ -74,7 +76,8 @@ class Conv3D(nn.Conv3d):
     keras_weights = {"kernel": permuted("weight", 4, 3, 0, 1, 2), "bias": same("bias")}
 
     def __init__(
-        self, inputs: int, filters: int, windows: Windows, groups: int, bias: bool, activation: str | None,
+        self, inputs: int, filters: int, windows: Windows, groups: int = 1, bias: bool = True,
+        activation: str | None = None,
     ) -> None:
         super().__init__(inputs, filters, windows.kernel, windows.strides, 0, windows.dilation, groups, bias)  # type: ignore[arg-type]
         self.windows = windows

@@ -1,32 +1,33 @@
-"""Core layers in PyTorch: Dense, EinsumDense, Activation, Identity, Embedding, Masking.
+"""Core layers in PyTorch: Dense, EinsumDense, Activation, Identity, Embedding, ReversibleEmbedding, Masking.
 
 Shape suffixes: B batch, F features, U units, T steps, D dimension of the embedding.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
 from harness.backends.pytorch.activations import activation_function
+from harness.backends.pytorch.masks import Masks
 from harness.backends.pytorch.weights import permuted, same
 from harness.spec.layers import core as spec
 from harness.spec.layers.base import Shape
 
 
 class Dense(nn.Linear):
-    """nn.Linear, followed by an activation.
-
-    `pre_activation` gives the values that Keras's losses recover from a softmax or sigmoid output.
-    """
+    """nn.Linear, followed by an activation."""
 
     keras_weights = {"kernel": permuted("weight", 1, 0), "bias": same("bias")}
 
-    def __init__(self, inputs: int, units: int, bias: bool, activation: str | None) -> None:
+    def __init__(self, inputs: int, units: int, bias: bool = True, activation: str | None = None) -> None:
         super().__init__(inputs, units, bias)
         self.activation = activation_function(activation)
 
     def pre_activation(self, x_BF: torch.Tensor) -> torch.Tensor:
+        """The values that Keras's losses recover from a softmax or sigmoid output."""
         return super().forward(x_BF)
 
     def forward(self, x_BF: torch.Tensor) -> torch.Tensor:
@@ -38,17 +39,22 @@ class Dense(nn.Linear):
 
 
 class EinsumDense(nn.Module):
-    """torch.einsum with Keras's equation and Keras's kernel, followed by an activation."""
+    """torch.einsum with Keras's equation and Keras's kernel, followed by an activation.
+
+    kernel, bias: their shapes; bias None for none.
+    """
 
     keras_weights = {"kernel": same("weight"), "bias": same("bias")}
 
-    def __init__(self, layer: spec.EinsumDense, shape: Shape) -> None:
+    def __init__(
+        self, equation: str, kernel: tuple[int, ...], bias: tuple[int, ...] | None = None,
+        activation: str | None = None,
+    ) -> None:
         super().__init__()
-        found = layer.shapes(shape)
-        self.equation = layer.equation
-        self.weight = nn.Parameter(torch.empty(found.kernel))
-        self.bias = None if found.bias is None else nn.Parameter(torch.empty(found.bias))
-        self.activation = activation_function(layer.activation)
+        self.equation = equation
+        self.weight = nn.Parameter(torch.empty(kernel))
+        self.bias = None if bias is None else nn.Parameter(torch.empty(bias))
+        self.activation = activation_function(activation)
 
     def extra_repr(self) -> str:
         return f"{self.equation}, kernel={tuple(self.weight.shape)}"
@@ -81,14 +87,40 @@ class Embedding(nn.Embedding):
 
     keras_weights = {"embeddings": same("weight")}
 
-    def __init__(self, input_dim: int, output_dim: int, mask_zero: bool) -> None:
+    def __init__(self, input_dim: int, output_dim: int, mask_zero: bool = False) -> None:
         super().__init__(input_dim, output_dim)
         self.mask_zero = mask_zero
 
+    def forward(self, ids_BT: torch.Tensor, masks: Masks | None = None) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(ids_BT.int())
+
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+        return inputs[0] != 0 if self.mask_zero else None
+
+
+class ReversibleEmbedding(Embedding):
+    """An Embedding that also gives the products of vectors with its rows, or with a matrix of their own (not `tied`).
+
+    soft_cap: of these products, x becomes tanh(x / soft_cap) * soft_cap.
+    """
+
+    keras_weights = {"embeddings": same("weight"), "reverse_embeddings": same("reverse_embeddings")}
+
+    def __init__(
+        self, input_dim: int, output_dim: int, mask_zero: bool = False, tied: bool = True,
+        soft_cap: float | None = None,
+    ) -> None:
+        super().__init__(input_dim, output_dim, mask_zero)
+        self.reverse_embeddings = None if tied else nn.Parameter(torch.empty(output_dim, input_dim))
+        self.soft_cap = soft_cap
+
     def forward(  # type: ignore[override]
-        self, ids_BT: torch.Tensor, masks: tuple[torch.Tensor | None, ...]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return super().forward(ids_BT.int()), ids_BT != 0 if self.mask_zero else None
+        self, x: torch.Tensor, masks: Masks | None = None, reverse: bool = False
+    ) -> torch.Tensor:
+        if not reverse:
+            return super().forward(x)
+        y = x @ (self.weight.T if self.reverse_embeddings is None else self.reverse_embeddings)
+        return y if self.soft_cap is None else torch.tanh(y / self.soft_cap) * self.soft_cap
 
 
 class Masking(nn.Module):
@@ -98,11 +130,12 @@ class Masking(nn.Module):
         super().__init__()
         self.mask_value = mask_value
 
-    def forward(
-        self, x_BTF: torch.Tensor, masks: tuple[torch.Tensor | None, ...]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        mask_BT = (x_BTF != self.mask_value).any(-1)
-        return torch.where(mask_BT.unsqueeze(-1), x_BTF, torch.zeros_like(x_BTF)), mask_BT
+    def forward(self, x_BTF: torch.Tensor, masks: Masks | None = None) -> torch.Tensor:
+        mask_BT1 = (x_BTF != self.mask_value).any(-1, keepdim=True)
+        return torch.where(mask_BT1, x_BTF, torch.zeros_like(x_BTF))
+
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor:
+        return (inputs[0] != self.mask_value).any(-1)
 
 
 def build_dense(layer: spec.Dense, *shapes: Shape) -> nn.Module:
@@ -112,7 +145,8 @@ def build_dense(layer: spec.Dense, *shapes: Shape) -> nn.Module:
 
 
 def build_einsum_dense(layer: spec.EinsumDense, *shapes: Shape) -> nn.Module:
-    return EinsumDense(layer, shapes[0])
+    found = layer.shapes(shapes[0])
+    return EinsumDense(layer.equation, found.kernel, found.bias, layer.activation)
 
 
 def build_identity(layer: spec.Identity, *shapes: Shape) -> nn.Module:
@@ -127,6 +161,11 @@ def build_embedding(layer: spec.Embedding, *shapes: Shape) -> nn.Module:
     return Embedding(layer.input_dim, layer.output_dim, layer.mask_zero)
 
 
+def build_reversible_embedding(layer: spec.ReversibleEmbedding, *shapes: Shape) -> nn.Module:
+    return ReversibleEmbedding(layer.input_dim, layer.output_dim, layer.mask_zero, layer.tie_weights,
+                               layer.logit_soft_cap)
+
+
 def build_masking(layer: spec.Masking, *shapes: Shape) -> nn.Module:
     return Masking(layer.mask_value)
 
@@ -137,5 +176,6 @@ BUILDERS = {
     spec.Activation: build_activation,
     spec.Identity: build_identity,
     spec.Embedding: build_embedding,
+    spec.ReversibleEmbedding: build_reversible_embedding,
     spec.Masking: build_masking,
 }

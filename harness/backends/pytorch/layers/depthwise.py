@@ -17,23 +17,17 @@ from harness.spec.layers.spatial import Sizes
 
 
 class SeparableConv(nn.Module):
-    """A depthwise convolution, then a pointwise one, followed by an activation. kernel: the layer's own sizes,
-    of steps or of images."""
+    """A depthwise convolution, then a pointwise one, followed by an activation. steps: over (N, T, C)."""
 
     def __init__(
-        self, inputs: int, multiplier: int, filters: int, kernel: Sizes, windows: Windows, bias: bool,
-        activation: str | None,
+        self, inputs: int, multiplier: int, filters: int, windows: Windows, steps: bool = False, bias: bool = True,
+        activation: str | None = None,
     ) -> None:
         super().__init__()
-        rank, convolution = len(kernel), Conv1D if len(kernel) == 1 else Conv2D
+        convolution = Conv1D if steps else Conv2D
         ones = Windows((1, 1), (1, 1), "valid")
         self.depthwise = convolution(inputs, inputs * multiplier, windows, inputs, False, None)
         self.pointwise = convolution(inputs * multiplier, filters, ones, 1, bias, activation)
-        self.keras_weights = {
-            "depthwise_kernel": depthwise_map("depthwise.weight", inputs, multiplier, kernel),
-            "pointwise_kernel": permuted("pointwise.weight", rank + 1, rank, *range(rank)),
-            "bias": same("pointwise.bias"),
-        }
 
     def pre_activation(self, x_NHWC: torch.Tensor) -> torch.Tensor:
         return self.pointwise.pre_activation(self.depthwise(x_NHWC))
@@ -63,8 +57,14 @@ def build_depthwise(layer: spec.DepthwiseConv1D | spec.DepthwiseConv2D, *shapes:
 
 def build_separable(layer: spec.SeparableConv1D | spec.SeparableConv2D, *shapes: Shape) -> nn.Module:
     windows = windows_of(layer.kernel_size, layer.strides, layer.padding, layer.dilation_rate)
-    return SeparableConv(channels_of(shapes[0]), layer.depth_multiplier, layer.filters, layer.kernel_size, windows,
-                         layer.use_bias, layer.activation)
+    channels, rank = channels_of(shapes[0]), len(layer.kernel_size)
+    module = SeparableConv(channels, layer.depth_multiplier, layer.filters, windows, rank == 1, layer.use_bias,
+                           layer.activation)
+    depthwise = depthwise_map("depthwise.weight", channels, layer.depth_multiplier, layer.kernel_size)
+    pointwise = permuted("pointwise.weight", rank + 1, rank, *range(rank))
+    module.keras_weights = {  # type: ignore[assignment]
+        "depthwise_kernel": depthwise, "pointwise_kernel": pointwise, "bias": same("pointwise.bias")}
+    return module
 
 
 BUILDERS = {

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from harness.backends.pytorch.masks import Masks
 from harness.spec.layers import merging as spec
 from harness.spec.layers.base import Shape
-
-Masks = tuple[torch.Tensor | None, ...]
 
 
 def same_rank(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
@@ -44,7 +43,7 @@ def minimum(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 class Joining(nn.Module):
     """Base of the merges whose output is masked where every input is."""
 
-    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
         return joint_mask(masks)
 
 
@@ -58,25 +57,25 @@ class Merge(Joining):
     def extra_repr(self) -> str:
         return self.operation
 
-    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def forward(self, *inputs: torch.Tensor, masks: Masks | None = None) -> torch.Tensor:
         tensors = same_rank(inputs)
         if self.operation == "subtract":
-            return tensors[0] - tensors[1], joint_mask(masks)
+            return tensors[0] - tensors[1]
         total = functools.reduce(torch.add, tensors)
-        return (total / len(tensors) if self.operation == "average" else total), joint_mask(masks)
+        return total / len(tensors) if self.operation == "average" else total
 
 
 class Multiply(Joining):
     """The product; a masked step counts as 1, and gives 0 where it is masked in every input (multiply.py)."""
 
-    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
-        joint = joint_mask(masks)
+    def forward(self, *inputs: torch.Tensor, masks: Masks | None = None) -> torch.Tensor:
+        factors = same_rank(inputs)
+        if masks is None:
+            return functools.reduce(torch.mul, factors)
         factors = [x if mask is None else torch.where(mask.unsqueeze(-1), x, torch.ones_like(x))
-                   for x, mask in zip(same_rank(inputs), masks, strict=True)]
-        output = functools.reduce(torch.mul, factors)
-        if joint is not None:
-            output = torch.where(joint.unsqueeze(-1), output, torch.zeros_like(output))
-        return output, joint
+                   for x, mask in zip(factors, masks, strict=True)]
+        output, joint = functools.reduce(torch.mul, factors), joint_mask(masks)
+        return output if joint is None else torch.where(joint.unsqueeze(-1), output, torch.zeros_like(output))
 
 
 class Extreme(Joining):
@@ -89,8 +88,10 @@ class Extreme(Joining):
     def extra_repr(self) -> str:
         return self.operation.__name__
 
-    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def forward(self, *inputs: torch.Tensor, masks: Masks | None = None) -> torch.Tensor:
         tensors = same_rank(inputs)
+        if masks is None:
+            return functools.reduce(self.operation, tensors)
         output, joint = tensors[0], masks[0]
         for x, mask in zip(tensors[1:], masks[1:], strict=True):
             if mask is not None:
@@ -99,7 +100,7 @@ class Extreme(Joining):
                 output = torch.where(joint.unsqueeze(-1), output, x)
             joint = joint | mask if joint is not None and mask is not None else None
             output = self.operation(output, x)
-        return output, joint
+        return output
 
 
 class Concatenate(nn.Module):
@@ -109,10 +110,10 @@ class Concatenate(nn.Module):
         super().__init__()
         self.axis = axis
 
-    def forward(self, *inputs: torch.Tensor, masks: Masks) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return torch.cat(inputs, self.axis), self.output_mask(inputs, masks)
+    def forward(self, *inputs: torch.Tensor, masks: Masks | None = None) -> torch.Tensor:
+        return torch.cat(inputs, self.axis)
 
-    def output_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
         if all(mask is None for mask in masks):
             return None
         # concatenate.py: a missing mask is all True; a step is masked if all its features are.

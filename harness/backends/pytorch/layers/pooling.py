@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from harness.backends.pytorch.layers.windows import Windows, windows_of
+from harness.backends.pytorch.masks import Masks
 from harness.spec.layers import pooling as spec
 from harness.spec.layers.base import Shape
 from harness.spec.layers.spatial import Sizes
@@ -25,7 +27,7 @@ class Pooling(nn.Module):
     Padded places never win and never count. Steps are pooled as images of height 1.
     """
 
-    def __init__(self, maximum: bool, windows: Windows, steps: bool) -> None:
+    def __init__(self, windows: Windows, maximum: bool, steps: bool = False) -> None:
         super().__init__()
         self.maximum = maximum
         self.windows = windows
@@ -61,7 +63,7 @@ class AdaptivePooling(nn.Module):
     and gets the gradient.
     """
 
-    def __init__(self, maximum: bool, output_size: Sizes) -> None:
+    def __init__(self, output_size: Sizes, maximum: bool) -> None:
         super().__init__()
         self.maximum = maximum
         self.output_size = output_size
@@ -88,7 +90,7 @@ class AdaptivePooling(nn.Module):
 class GlobalPooling(nn.Module):
     """The maximum or mean over all dimensions between batch and channels."""
 
-    def __init__(self, maximum: bool, dimensions: tuple[int, ...], keepdims: bool) -> None:
+    def __init__(self, dimensions: tuple[int, ...], maximum: bool, keepdims: bool = False) -> None:
         super().__init__()
         self.maximum = maximum
         self.dimensions = dimensions
@@ -106,32 +108,34 @@ class GlobalPooling(nn.Module):
 class GlobalAveragePooling1D(nn.Module):
     """The mean over the steps that are not masked."""
 
-    def __init__(self, keepdims: bool) -> None:
+    def __init__(self, keepdims: bool = False) -> None:
         super().__init__()
         self.keepdims = keepdims
 
-    def forward(
-        self, x_NTC: torch.Tensor, masks: tuple[torch.Tensor | None, ...]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def forward(self, x_NTC: torch.Tensor, masks: Masks | None = None) -> torch.Tensor:
+        if masks is None:
+            return x_NTC.mean(1, self.keepdims)
         (mask_NT,) = masks
-        if mask_NT is None:
-            return x_NTC.mean(1, self.keepdims), None
+        assert mask_NT is not None
         mask_NT1 = mask_NT.unsqueeze(-1)
         total = torch.where(mask_NT1, x_NTC, torch.zeros_like(x_NTC)).sum(1, self.keepdims)
-        return total / mask_NT1.to(x_NTC.dtype).sum(1, self.keepdims), None
+        return total / mask_NT1.to(x_NTC.dtype).sum(1, self.keepdims)
+
+    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> None:
+        return None
 
 
 def _build_pooling(maximum: bool, layer: Any, *shapes: Shape) -> nn.Module:
     windows = windows_of(layer.pool_size, layer.effective_strides, layer.padding)
-    return Pooling(maximum, windows, steps=len(layer.pool_size) == 1)
+    return Pooling(windows, maximum, steps=len(layer.pool_size) == 1)
 
 
 def _build_global(maximum: bool, layer: Any, *shapes: Shape) -> nn.Module:
-    return GlobalPooling(maximum, tuple(range(1, layer.rank - 1)), layer.keepdims)
+    return GlobalPooling(tuple(range(1, layer.rank - 1)), maximum, layer.keepdims)
 
 
 def _build_adaptive(maximum: bool, layer: Any, *shapes: Shape) -> nn.Module:
-    return AdaptivePooling(maximum, layer.output_size)
+    return AdaptivePooling(layer.output_size, maximum)
 
 
 def build_global_average_pooling1d(layer: spec.GlobalAveragePooling1D, *shapes: Shape) -> nn.Module:

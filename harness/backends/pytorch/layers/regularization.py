@@ -6,10 +6,9 @@ Masks are laid out in Keras's order (channels last), which is the order of the t
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from harness.backends.pytorch.randomness import Keyed, keep_mask
+from harness.backends.pytorch.randomness import Keyed
 from harness.spec.layers import regularization as spec
 from harness.spec.layers.base import Shape
 
@@ -24,7 +23,7 @@ def mask_shape(x: torch.Tensor, noise_shape: tuple[int | None, ...] | None) -> t
 class Dropout(Keyed):
     """Inverted dropout; noise_shape None for elementwise."""
 
-    def __init__(self, rate: float, noise_shape: tuple[int | None, ...] | None) -> None:
+    def __init__(self, rate: float, noise_shape: tuple[int | None, ...] | None = None) -> None:
         super().__init__()
         self.rate = rate
         self.noise_shape = noise_shape
@@ -37,13 +36,9 @@ class Dropout(Keyed):
             return x
         if self.rate == 1:
             return torch.zeros_like(x)
-        shape = mask_shape(x, self.noise_shape)
-        if self.key is not None:
-            keep = keep_mask(self.key, shape, self.rate)
-        elif self.noise_shape is None:
-            return F.dropout(x, self.rate, True)
-        else:
-            keep = torch.rand(shape, device=x.device) >= self.rate
+        if self.noise_shape is None:
+            return self.dropout(x, self.rate)
+        keep = self.kept(self.draw(mask_shape(x, self.noise_shape), x.device), self.rate)
         return torch.where(keep, x * (1.0 / (1.0 - self.rate)), torch.zeros((), dtype=x.dtype, device=x.device))
 
 
@@ -57,8 +52,7 @@ class GaussianNoise(Keyed):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.stddev == 0:
             return x
-        noise = torch.randn_like(x) if self.key is None else self.normal(tuple(x.shape))
-        return x + self.stddev * noise
+        return x + self.stddev * self.noise(x)
 
 
 class GaussianDropout(Keyed):
@@ -71,17 +65,18 @@ class GaussianDropout(Keyed):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.stddev == 0:
             return x
-        noise = torch.randn_like(x) if self.key is None else self.normal(tuple(x.shape))
-        return x * (1.0 + self.stddev * noise)
+        return x * (1.0 + self.stddev * self.noise(x))
 
 
 class AlphaDropout(Keyed):
     """Dropout to SELU's negative limit, then a * x + b."""
 
-    def __init__(self, layer: spec.AlphaDropout) -> None:
+    def __init__(
+        self, rate: float, noise_shape: tuple[int | None, ...] | None, limit: float, a: float, b: float,
+    ) -> None:
         super().__init__()
-        self.rate, self.noise_shape = layer.rate, layer.noise_shape
-        self.limit, self.a, self.b = layer.affine()
+        self.rate, self.noise_shape = rate, noise_shape
+        self.limit, self.a, self.b = limit, a, b
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}, noise_shape={self.noise_shape}"
@@ -89,9 +84,7 @@ class AlphaDropout(Keyed):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.rate == 0:
             return x
-        shape = mask_shape(x, self.noise_shape)
-        keep = torch.rand(shape, device=x.device) >= self.rate if self.key is None \
-            else keep_mask(self.key, shape, self.rate)
+        keep = self.kept(self.draw(mask_shape(x, self.noise_shape), x.device), self.rate)
         limit = torch.full((), self.limit, dtype=x.dtype, device=x.device)
         return self.a * torch.where(keep, x, limit) + self.b
 
@@ -113,10 +106,15 @@ def build_gaussian_dropout(layer: spec.GaussianDropout, *shapes: Shape) -> nn.Mo
 
 
 def build_alpha_dropout(layer: spec.AlphaDropout, *shapes: Shape) -> nn.Module:
-    return AlphaDropout(layer)
+    return AlphaDropout(layer.rate, layer.noise_shape, *layer.affine())
+
+
+def build_activity_regularization(layer: spec.ActivityRegularization, *shapes: Shape) -> nn.Module:
+    return nn.Identity()
 
 
 BUILDERS = {
+    spec.ActivityRegularization: build_activity_regularization,
     spec.Dropout: build_dropout,
     spec.SpatialDropout1D: build_spatial_dropout,
     spec.SpatialDropout2D: build_spatial_dropout,

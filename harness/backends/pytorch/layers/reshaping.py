@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from harness.plan import interpolation
+from harness.backends.pytorch.layers.preprocessing_images import Resizing
 from harness.spec.layers import reshaping as spec
 from harness.spec.layers.base import Shape
 
@@ -48,9 +48,9 @@ class RepeatVector(nn.Module):
 
 
 class Margin(nn.Module):
-    """Zeros around (positive) or cuts from (negative) the dimensions between batch and channels: F.pad does both."""
+    """Zeros around (sign 1) or cuts from (sign -1) the dimensions between batch and channels: F.pad does both."""
 
-    def __init__(self, margins: tuple[tuple[int, ...], ...], sign: int) -> None:
+    def __init__(self, margins: tuple[tuple[int, ...], ...], sign: int = 1) -> None:
         super().__init__()
         # F.pad counts from the last dimension, the channels, which stay as they are.
         self.pad = (0, 0, *(sign * number for pair in reversed(margins) for number in pair))
@@ -76,7 +76,7 @@ class UpSampling1D(nn.Module):
 class UpSampling(nn.Module):
     """F.interpolate by whole factors: "nearest" or "bilinear" (NHWC in and out, NCHW within; volumes alike)."""
 
-    def __init__(self, size: tuple[int, ...], mode: str) -> None:
+    def __init__(self, size: tuple[int, ...], mode: str = "nearest") -> None:
         super().__init__()
         self.size = size
         self.mode = mode
@@ -91,6 +91,32 @@ class UpSampling(nn.Module):
         return y_NCHW.movedim(1, -1)
 
 
+# tensorflow/core/kernels/image/resize_bicubic_op.cc looks its coefficients up at this many phases.
+PHASES = 1024
+
+
+def cubic_kernel(distance: torch.Tensor) -> torch.Tensor:
+    """Keys's cubic convolution kernel with a = -1/2."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
+
+
+def bicubic_matrix(size: int, factor: int) -> torch.Tensor:
+    """float64 [size * factor, size]: the weights that enlarge one axis, with half-pixel centers."""
+    rows = torch.arange(size * factor)
+    place = (rows.double() + 0.5) / factor - 0.5
+    below = place.floor()
+    fraction = ((place - below) * PHASES).round() / PHASES
+    weights = torch.zeros(size * factor, size, dtype=torch.float64)
+    for offset in (-1, 0, 1, 2):
+        column = below.long() + offset
+        # Places beyond the border are dropped, and the others scaled up.
+        inside = (column >= 0) & (column < size)
+        weights[rows[inside], column[inside]] += cubic_kernel((fraction - offset).abs())[inside]
+    return weights / weights.sum(1, keepdim=True)
+
+
 class BicubicUpSampling2D(nn.Module):
     """TensorFlow's bicubic kernel as a matrix per axis: F.interpolate has another kernel and other borders."""
 
@@ -100,9 +126,8 @@ class BicubicUpSampling2D(nn.Module):
     def __init__(self, size: tuple[int, ...], height: int, width: int) -> None:
         super().__init__()
         for name, length, factor in (("rows", height, size[0]), ("columns", width, size[1])):
-            values = interpolation.matrix("bicubic", length, factor)
             # Not part of the state: any dtype can be reached from float64.
-            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+            self.register_buffer(name, bicubic_matrix(length, factor), persistent=False)
 
     def forward(self, x_NHWC: torch.Tensor) -> torch.Tensor:
         rows, columns = self.rows.to(x_NHWC.dtype), self.columns.to(x_NHWC.dtype)
@@ -154,12 +179,15 @@ def build_up_sampling1d(layer: spec.UpSampling1D, *shapes: Shape) -> nn.Module:
 
 
 def build_up_sampling2d(layer: spec.UpSampling2D, *shapes: Shape) -> nn.Module:
+    if layer.interpolation in ("nearest", "bilinear"):
+        return UpSampling(layer.size, layer.interpolation)
+    _, height, width, _ = shapes[0]
+    assert height is not None, "the spec refused it"
+    assert width is not None, "the spec refused it"
     if layer.interpolation == "bicubic":
-        _, height, width, _ = shapes[0]
-        assert height is not None, "the spec refused it"
-        assert width is not None, "the spec refused it"
         return BicubicUpSampling2D(layer.size, height, width)
-    return UpSampling(layer.size, layer.interpolation)
+    return Resizing(height * layer.size[0], width * layer.size[1], layer.interpolation, crop=False, pad=False,
+                    fill_value=0.0, antialias=False, size=(height, width))
 
 
 def build_up_sampling3d(layer: spec.UpSampling3D, *shapes: Shape) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What reads a sequence in one direction: nn.RNN, nn.LSTM and nn.GRU wherever they mean what Keras means.
+"""What reads features step by step in one direction: nn.RNN, nn.LSTM and nn.GRU wherever they mean what Keras means.
 
 Shape letters: B batch, T steps, I input features, H units, G gates side by side (gates * H), N gates apart.
 
@@ -9,8 +9,6 @@ recurrent dropout.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,73 +17,64 @@ from torch import nn
 from harness.backends.pytorch.activations import Activation, activation_function
 from harness.backends.pytorch.layers.dropout_masks import DropoutMasks
 from harness.backends.pytorch.weights import Pieces, WeightMap
-from harness.spec.layers import recurrent as spec
+from harness.spec.layers import cells as spec
 
 States = tuple[torch.Tensor, ...]
 
 
 class Reader(nn.RNNBase):
-    """Base: reads sequences in one direction, as one Keras layer.
+    """Base: one cell over the steps.
 
-    gate_order: the place of each of torch's gates among Keras's; a permutation that is its own inverse.
-    layer: the spec it was made from. kernel: whether torch's own kernel computes what Keras does. zero_output:
-    whether a masked step's output is 0, not that of the step before.
+    gate_order: the place of each of torch's gates among Keras's; a permutation that is its own inverse. state_count:
+    how many states go from step to step. native: whether torch's own kernel computes what Keras does. bounded: whether
+    the activations cannot overflow.
     """
 
     gate_order: tuple[int, ...] = (0,)
-    bounded: bool = True  # activations that cannot overflow
+    state_count: int = 1
+    bounded: bool = True
 
-    layer: spec.Recurrent
-    kernel: bool
-    zero_output: bool
+    native: bool
+    two_biases: bool = False
     apply_activation: Activation
     weight_ih_l0: torch.Tensor
     weight_hh_l0: torch.Tensor
     bias_ih_l0: torch.Tensor
     bias_hh_l0: torch.Tensor
 
-    def configure(self, layer: spec.Recurrent, kernel: bool, zero_output: bool) -> None:
+    def configure(self, activation: str | None, native: bool) -> None:
         """The rest of the constructor, after torch's own."""
-        self.kernel = kernel
-        self.zero_output = zero_output
-        self.layer = layer
-        self.apply_activation = activation_function(layer.activation) or _identity
-        if layer.use_bias and not (isinstance(layer, spec.GRU) and layer.reset_after):
+        self.native = native
+        self.apply_activation = activation_function(activation) or _identity
+        if self.bias and not self.two_biases:
             # Keras has one bias. A second that trained would make it learn twice as fast, so this one is no
             # parameter: zero for ever.
             zeros = torch.zeros_like(self.bias_hh_l0.data)
             del self.bias_hh_l0
             self.register_buffer("bias_hh_l0", zeros)
 
+    def count_states(self) -> int:
+        return self.state_count
+
     def step(self, x_BG: torch.Tensor, states: States, masks_NBH: torch.Tensor | None) -> States:
         """The states after one step; x_BG: the projected input."""
         raise NotImplementedError
 
-    def read(
-        self, x_BTI: torch.Tensor, mask_BT: torch.Tensor | None, states: States | None, dropout: DropoutMasks
-    ) -> tuple[torch.Tensor, States]:
-        """(output, last states). A masked step leaves state and output as they were."""
-        layer, unflipped_BT = self.layer, mask_BT
-        if layer.go_backwards:
-            x_BTI = x_BTI.flip(1)
-            mask_BT = None if mask_BT is None else mask_BT.flip(1)
-        # torch's kernel tells the hidden state of every step, the carry only of the last.
-        every_state_known = not (layer.return_state and len(self._state_names) > 1)
-        exact = mask_BT is None or (self.bounded and every_state_known)
-        if self.kernel and dropout.state is None and exact:
-            y_BTH, states = self._read_whole(dropout.apply(x_BTI), mask_BT, states)
-        else:
-            y_BTH, states = self._read_steps(self._project(x_BTI, dropout), mask_BT, states, dropout)
-        if self.zero_output and mask_BT is not None:
-            if layer.unroll and layer.return_sequences:
-                mask_BT = unflipped_BT  # backend/tensorflow/rnn.py: the unrolled loop does not reverse it
-            assert mask_BT is not None
-            y_BTH = torch.where(mask_BT.unsqueeze(-1), y_BTH, torch.zeros_like(y_BTH))
-        return (y_BTH if layer.return_sequences else y_BTH[:, -1]), states
+    def one_step(self, x_BI: torch.Tensor, states: States) -> States:
+        """The states after one step, the first of them the output."""
+        return self.step(F.linear(x_BI, self.weight_ih_l0, self.bias_ih_l0 if self.bias else None), states, None)
 
-    @property
-    def _state_names(self) -> tuple[str, ...]:
-        return ("h", "c") if isinstance(self, nn.LSTM) else ("h",)
+    def read(
+        self, x_BTI: torch.Tensor, mask_BT: torch.Tensor | None, states: States | None, dropout: DropoutMasks,
+        every_step: bool, last_states: bool,
+    ) -> tuple[torch.Tensor, States]:
+        """(outputs, last states); every_step, last_states: whether they are asked for (else the last output alone is
+        true). A masked step leaves the states as they were and repeats the output before it, zeros at first."""
+        # torch's kernel tells the hidden state of every step, the carry only of the last.
+        whole = states is None and self.bounded and not (last_states and self.state_count > 1)
+        if self.native and dropout.shared and (mask_BT is None or whole):
+            return self._read_whole(dropout.apply(x_BTI), mask_BT, states)
+        return self._read_steps(self._project(x_BTI, dropout), mask_BT, states, dropout, every_step)
 
     def _read_whole(
         self, x_BTI: torch.Tensor, mask_BT: torch.Tensor | None, states: States | None
@@ -124,23 +113,28 @@ class Reader(nn.RNNBase):
         return torch.cat(parts, -1)
 
     def _read_steps(
-        self, x_BTG: torch.Tensor, mask_BT: torch.Tensor | None, states: States | None, dropout: DropoutMasks
+        self, x_BTG: torch.Tensor, mask_BT: torch.Tensor | None, states: States | None, dropout: DropoutMasks,
+        every_step: bool,
     ) -> tuple[torch.Tensor, States]:
         masks = dropout.state
         if masks is not None and len(masks) > 1:
             masks = masks[list(self.gate_order)]
+        y_BH = x_BTG.new_zeros(x_BTG.shape[0], self.hidden_size)
         if states is None:
-            zeros = x_BTG.new_zeros(x_BTG.shape[0], self.hidden_size)
-            states = (zeros,) * len(self._state_names)
+            states = (y_BH,) * self.state_count
         valid = [None] * x_BTG.shape[1] if mask_BT is None else mask_BT.unsqueeze(-1).unbind(1)
         outputs = []
         for x_BG, valid_B1 in zip(x_BTG.unbind(1), valid, strict=True):
             new = self.step(x_BG, states, masks)
-            if valid_B1 is not None:
+            if valid_B1 is None:
+                y_BH = new[0]
+            else:
+                y_BH = torch.where(valid_B1, new[0], y_BH)
                 new = tuple(torch.where(valid_B1, n, old) for n, old in zip(new, states, strict=True))
             states = new
-            outputs.append(states[0])
-        return torch.stack(outputs, 1), states
+            if every_step:
+                outputs.append(y_BH)
+        return (torch.stack(outputs, 1) if every_step else y_BH.unsqueeze(1)), states
 
     def recur(self, h_BH: torch.Tensor, masks_NBH: torch.Tensor | None) -> torch.Tensor:
         """h @ recurrent_kernel + recurrent bias: (B, G); masks: one per gate (or one for all)."""
@@ -156,12 +150,12 @@ class Reader(nn.RNNBase):
 class SimpleRNN(Reader, nn.RNN):
     """nn.RNN; the loop for activations other than tanh and relu."""
 
-    def __init__(self, inputs: int, layer: spec.SimpleRNN, zero_output: bool) -> None:
-        native = layer.activation in ("tanh", "relu")
-        nn.RNN.__init__(self, inputs, layer.units, bias=layer.use_bias, batch_first=True,
-                        nonlinearity=layer.activation if native else "tanh")
-        self.bounded = layer.activation == "tanh"
-        self.configure(layer, native, zero_output)
+    def __init__(self, inputs: int, units: int, activation: str | None, use_bias: bool) -> None:
+        native = activation in ("tanh", "relu")
+        nn.RNN.__init__(self, inputs, units, bias=use_bias, batch_first=True,
+                        nonlinearity=activation if native else "tanh")
+        self.bounded = activation == "tanh"
+        self.configure(activation, native)
 
     def step(self, x_BG: torch.Tensor, states: States, masks_NBH: torch.Tensor | None) -> States:
         return (self.apply_activation(x_BG + self.recur(states[0], masks_NBH)),)
@@ -171,12 +165,14 @@ class LSTM(Reader, nn.LSTM):
     """nn.LSTM: torch's gates i, f, g, o are Keras's i, f, c, o."""
 
     gate_order = (0, 1, 2, 3)
+    state_count = 2
 
-    def __init__(self, inputs: int, layer: spec.LSTM, zero_output: bool) -> None:
-        nn.LSTM.__init__(self, inputs, layer.units, bias=layer.use_bias, batch_first=True)
-        self.recurrent_activation = activation_function(layer.recurrent_activation) or _identity
-        native = (layer.activation, layer.recurrent_activation) == ("tanh", "sigmoid")
-        self.configure(layer, native, zero_output)
+    def __init__(
+        self, inputs: int, units: int, activation: str | None, recurrent_activation: str | None, use_bias: bool,
+    ) -> None:
+        nn.LSTM.__init__(self, inputs, units, bias=use_bias, batch_first=True)
+        self.recurrent_activation = activation_function(recurrent_activation) or _identity
+        self.configure(activation, (activation, recurrent_activation) == ("tanh", "sigmoid"))
 
     def step(self, x_BG: torch.Tensor, states: States, masks_NBH: torch.Tensor | None) -> States:
         h_BH, c_BH = states
@@ -191,12 +187,14 @@ class GRU(Reader, nn.GRU):
 
     gate_order = (1, 0, 2)
 
-    def __init__(self, inputs: int, layer: spec.GRU, zero_output: bool) -> None:
-        nn.GRU.__init__(self, inputs, layer.units, bias=layer.use_bias, batch_first=True)
-        self.recurrent_activation = activation_function(layer.recurrent_activation) or _identity
-        self.reset_after = layer.reset_after
-        native = (layer.activation, layer.recurrent_activation, layer.reset_after) == ("tanh", "sigmoid", True)
-        self.configure(layer, native, zero_output)
+    def __init__(
+        self, inputs: int, units: int, activation: str | None, recurrent_activation: str | None, use_bias: bool,
+        reset_after: bool,
+    ) -> None:
+        nn.GRU.__init__(self, inputs, units, bias=use_bias, batch_first=True)
+        self.recurrent_activation = activation_function(recurrent_activation) or _identity
+        self.reset_after = self.two_biases = reset_after
+        self.configure(activation, (activation, recurrent_activation, reset_after) == ("tanh", "sigmoid", True))
 
     def step(self, x_BG: torch.Tensor, states: States, masks_NBH: torch.Tensor | None) -> States:
         (h_BH,) = states
@@ -218,12 +216,13 @@ def _identity(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-READERS: dict[type, Callable[..., Reader]] = {spec.SimpleRNN: SimpleRNN, spec.LSTM: LSTM, spec.GRU: GRU}
-
-
-def make_reader(layer: spec.Recurrent, inputs: int, zero_output: bool) -> Reader:
-    """The reader of a spec layer on `inputs` features; zero_output: what a masked step gives."""
-    return READERS[type(layer)](inputs, layer, zero_output)
+def make_reader(cell: spec.Gates, inputs: int) -> Reader:
+    """The reader of a cell, or of a layer that is its own cell, on `inputs` features."""
+    if isinstance(cell, spec.LSTMGates):
+        return LSTM(inputs, cell.units, cell.activation, cell.recurrent_activation, cell.use_bias)
+    if isinstance(cell, spec.GRUGates):
+        return GRU(inputs, cell.units, cell.activation, cell.recurrent_activation, cell.use_bias, cell.reset_after)
+    return SimpleRNN(inputs, cell.units, cell.activation, cell.use_bias)
 
 
 def reader_weights(reader: Reader, path: str, prefix: str = "") -> dict[str, WeightMap]:
@@ -240,8 +239,8 @@ def reader_weights(reader: Reader, path: str, prefix: str = "") -> dict[str, Wei
         f"{prefix}kernel": WeightMap((f"{path}.weight_ih_l0",), to_keras, to_torch),
         f"{prefix}recurrent_kernel": WeightMap((f"{path}.weight_hh_l0",), to_keras, to_torch),
     }
-    if reader.layer.use_bias:
-        two = len(reader.layer.bias_shape) == 2  # GRU with reset_after: one bias per kernel, rows of one array
+    if reader.bias:
+        two = reader.two_biases  # GRU with reset_after: one bias per kernel, rows of one array
         names = ("bias_ih_l0", "bias_hh_l0") if two else ("bias_ih_l0",)
         maps[f"{prefix}bias"] = WeightMap(
             tuple(f"{path}.{name}" for name in names),

@@ -16,6 +16,7 @@ from harness.backends.pytorch.weights import permuted, same
 from harness.spec.layers import transposed as spec
 from harness.spec.layers.base import Shape
 from harness.spec.layers.spatial import Sizes
+from harness.spec.layers.transposed import transposed_length
 
 Spec = spec.Conv1DTranspose | spec.Conv2DTranspose | spec.Conv3DTranspose
 
@@ -27,23 +28,25 @@ class ConvTranspose(nn.Module):
     is cut after), and puts zeros behind where its size is larger. The bias comes last.
     """
 
-    def __init__(self, layer: Spec, inputs: int) -> None:
+    def __init__(
+        self, inputs: int, filters: int, kernel: Sizes, strides: Sizes, padding: str = "valid",
+        output_padding: Sizes | None = None, bias: bool = True, activation: str | None = None,
+    ) -> None:
         super().__init__()
-        self.layer = layer
-        rank = len(layer.kernel_size)
-        self.weight = nn.Parameter(torch.empty(inputs, layer.filters, *layer.kernel_size))
-        self.bias = nn.Parameter(torch.empty(layer.filters)) if layer.use_bias else None
-        self.activation = activation_function(layer.activation)
-        self.keras_weights = {"kernel": permuted("weight", rank + 1, rank, *range(rank)), "bias": same("bias")}
+        self.kernel, self.strides, self.padding, self.output_padding = kernel, strides, padding, output_padding
+        self.weight = nn.Parameter(torch.empty(inputs, filters, *kernel))
+        self.bias = nn.Parameter(torch.empty(filters)) if bias else None
+        self.activation = activation_function(activation)
 
     def extra_repr(self) -> str:
-        return repr(self.layer)
+        return (f"{self.weight.shape[0]}, {self.weight.shape[1]}, kernel={self.kernel}, strides={self.strides}, "
+                f"padding={self.padding!r}, output_padding={self.output_padding}")
 
     def pre_activation(self, x_NSC: torch.Tensor) -> torch.Tensor:
         x_NCS = x_NSC.movedim(-1, 1)
         weight: torch.Tensor = self.weight
         cuts = self._cuts(tuple(x_NCS.shape[2:]))
-        strides: Sizes = self.layer.strides
+        strides = self.strides
         if len(strides) == 1:
             x_NCS, weight = x_NCS.unsqueeze(2), weight.unsqueeze(2)
             cuts, strides = [(0, 0), *cuts], (1, *strides)
@@ -57,15 +60,14 @@ class ConvTranspose(nn.Module):
             y_NFS = F.pad(operation(x_NCS, weight, None, strides), pad)
             if self.bias is not None:
                 y_NFS = y_NFS + self.bias.reshape(-1, *(1,) * len(strides))
-        return (y_NFS if len(self.layer.strides) > 1 else y_NFS.squeeze(2)).movedim(1, -1)
+        return (y_NFS if len(self.strides) > 1 else y_NFS.squeeze(2)).movedim(1, -1)
 
     def _cuts(self, sizes: Sizes) -> list[tuple[int, int]]:
         """How many values go (before, after) in every dimension; negative: zeros are put there."""
         cuts = []
-        for size, out, kernel, stride in zip(sizes, self.layer.output_lengths(sizes), self.layer.kernel_size,
-                                             self.layer.strides, strict=True):
-            assert out is not None
-            total = (size - 1) * stride + kernel - out
+        extras = self.output_padding or (None,) * len(sizes)
+        for size, kernel, stride, extra in zip(sizes, self.kernel, self.strides, extras, strict=True):
+            total = (size - 1) * stride + kernel - transposed_length(size, kernel, stride, self.padding, extra)
             cuts.append((max(total, 0) // 2, total - max(total, 0) // 2))
         return cuts
 
@@ -75,7 +77,12 @@ class ConvTranspose(nn.Module):
 
 
 def build_transposed(layer: Spec, *shapes: Shape) -> nn.Module:
-    return ConvTranspose(layer, channels_of(shapes[0]))
+    rank = len(layer.kernel_size)
+    module = ConvTranspose(channels_of(shapes[0]), layer.filters, layer.kernel_size, layer.strides, layer.padding,
+                           layer.output_padding, layer.use_bias, layer.activation)
+    kernel = permuted("weight", rank + 1, rank, *range(rank))
+    module.keras_weights = {"kernel": kernel, "bias": same("bias")}  # type: ignore[assignment]
+    return module
 
 
 BUILDERS = {

@@ -56,7 +56,8 @@ class Windows:
 def windows_of(kernel: Sizes, strides: Sizes, padding: str, dilation: Sizes | None = None) -> Windows:
     """The windows of a layer; over steps, those of images of height 1: it goes in front."""
     front = (1,) * max(0, 2 - len(kernel))
-    return Windows((*front, *kernel), (*front, *strides), padding, dilation and (*front, *dilation))
+    dilated = (*front, *dilation) if dilation and max(dilation) > 1 else None
+    return Windows((*front, *kernel), (*front, *strides), padding, dilated)
 
 
 def convolve(

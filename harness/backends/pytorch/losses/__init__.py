@@ -1,7 +1,7 @@
 """Losses of the PyTorch backend: torch.nn.functional where it means what Keras means, Keras's formula elsewhere.
 
 Sources: keras/src/losses/losses.py and loss.py, keras/src/backend/tensorflow/nn.py (3.15.1); semantics.md 8.
-The formulas stand in crossentropies.py and distances.py.
+The formulas stand in crossentropies.py, distances.py and sequences.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from harness.backends.pytorch.losses import crossentropies, distances
+from harness.backends.pytorch.losses import crossentropies, distances, sequences
 from harness.backends.pytorch.losses.values import Values, same_rank
 from harness.spec import losses as spec
 
@@ -106,4 +106,6 @@ LOSSES: dict[type[spec.Loss], Callable[[Any, Tensor, Tensor, str | None], Values
     spec.CategoricalHinge: distances.categorical_hinge,
     spec.Dice: distances.dice,
     spec.Tversky: distances.tversky,
+    spec.CTC: sequences.ctc,
+    spec.Circle: distances.circle,
 }

@@ -105,3 +105,21 @@ def tversky(loss: spec.Tversky, y_true: Tensor, y_pred: Tensor, logits: str | No
     overlap = (y_true * y_pred).sum(loss.axis)
     missed, wrong = (y_true * (1 - y_pred)).sum(loss.axis), ((1 - y_true) * y_pred).sum(loss.axis)
     return 1 - overlap / (overlap + missed * loss.alpha + wrong * loss.beta + EPSILON), None
+
+
+def circle(loss: spec.Circle, y_true: Tensor, y_pred: Tensor, logits: str | None) -> Values:
+    """y_true: labels [B] or [B, 1], y_pred: unit vectors [B, D]."""
+    labels_B1 = y_true.long().reshape(-1, 1)
+    positive_BB = labels_B1 == labels_B1.T
+    negative_BB = ~positive_BB
+    if loss.remove_diagonal:
+        positive_BB = positive_BB & ~torch.eye(len(labels_B1), dtype=torch.bool, device=y_pred.device)
+    distance_BB = (1 - y_pred @ y_pred.T).clamp_min(0.0)
+    near_BB = ((loss.margin + distance_BB) * positive_BB).clamp_min(0.0)
+    far_BB = ((1 + loss.margin - distance_BB) * negative_BB).clamp_min(0.0)
+    near_BB = -1 * loss.gamma * near_BB * (loss.margin - distance_BB)
+    far_BB = loss.gamma * far_BB * (1 - loss.margin - distance_BB)
+    none = torch.full_like(near_BB, -torch.inf)
+    values = torch.where(positive_BB, near_BB, none).logsumexp(1) + torch.where(negative_BB, far_BB, none).logsumexp(1)
+    each_B = F.softplus(values, threshold=40.0)
+    return each_B, each_B > 0

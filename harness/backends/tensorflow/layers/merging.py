@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from harness.backends.tensorflow.regularizers import regularizer
 from harness.spec.layers import merging as spec
 from harness.spec.layers.base import Layer, Shape
 
@@ -46,4 +47,7 @@ def broadcasting(layer: Layer, shapes: tuple[Shape, ...], **common: Any) -> kera
     """The layer where shapes differ, None where the stock one is right."""
     if type(layer) not in BROADCASTING or len(set(shapes)) == 1:
         return None
-    return BROADCASTING[type(layer)](**common)
+    built = BROADCASTING[type(layer)](**common)
+    if layer.activity_regularizer is not None:
+        built.activity_regularizer = regularizer(layer.activity_regularizer)
+    return built

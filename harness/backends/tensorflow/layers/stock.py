@@ -11,18 +11,24 @@ from typing import Any
 import keras
 import numpy as np
 
+from harness.backends.tensorflow.activations import activation
+from harness.backends.tensorflow.regularizers import constraint, regularizer
 from harness.spec.configured import Configured
+from harness.spec.constraints import Constraint
 from harness.spec.initializers import Initializer
 from harness.spec.layers.base import Layer
 from harness.spec.regularizers import Regularizer
 
+ACTIVATIONS = ("activation", "recurrent_activation")
 NOT_KERAS = frozenset({"name", "trainable", "dtype", "input_shape"})
 
 
 def arguments(layer: Layer) -> dict[str, Any]:
     """The constructor arguments of the Keras class of the same name."""
     fields = {key: getattr(layer, key) for key in type(layer).model_fields if key not in NOT_KERAS}
-    return {key: keras_value(value) for key, value in fields.items()}
+    if layer.activity_regularizer is None or not layer.regularizes_outputs | layer.regularizes_parts:
+        del fields["activity_regularizer"]  # which not every class takes
+    return {key: activation(value) if key in ACTIVATIONS else keras_value(value) for key, value in fields.items()}
 
 
 def keras_value(value: Any) -> Any:
@@ -30,7 +36,9 @@ def keras_value(value: Any) -> Any:
     if isinstance(value, Initializer):
         return keras.initializers.get({"class_name": _class_name(value), "config": _all_fields(value)})
     if isinstance(value, Regularizer):
-        return keras.regularizers.get({"class_name": type(value).__name__, "config": _all_fields(value)})
+        return regularizer(value)
+    if isinstance(value, Constraint):
+        return constraint(value)
     return value
 
 

@@ -1,0 +1,36 @@
+"""The states of recurrent layers: lists of tensors, nested by cell where there are several cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.errors import SpecError
+from harness.spec.layers.base import Layer, Shape
+
+
+def check_states(layer: Layer, name: str, given: Any, shapes: Sequence[Shape]) -> None:
+    """Raises SpecError unless `given` holds a tensor for each of the states, of its shape as far as that is known."""
+    kind, states = type(layer).__name__, flat(given)
+    if len(states) != len(shapes):
+        raise SpecError(f"{kind} has {len(shapes)} state(s), got {len(states)} as {name}.")
+    for state, expected in zip(states, shapes, strict=True):
+        shape = getattr(state, "shape", None)
+        if shape is not None and tuple(shape[1:]) != tuple(expected[1:]):
+            wanted = ", ".join(["batch", *map(str, expected[1:])])
+            raise SpecError(f"{kind} expects a state of shape ({wanted}) in {name}, got {shape}.")
+
+
+def flat(value: Any) -> list[Any]:
+    """The items of lists in lists, in order."""
+    return [item for part in value for item in flat(part)] if isinstance(value, (list, tuple)) else [value]
+
+
+def nested_like(pattern: Any, items: Sequence[Any]) -> Any:
+    """The items in the lists of the pattern."""
+    remaining = iter(items)
+
+    def pack(part: Any) -> Any:
+        return [pack(item) for item in part] if isinstance(part, (list, tuple)) else next(remaining)
+
+    return pack(pattern)

@@ -1,0 +1,52 @@
+"""The matrices of plan/interpolation.py do what TensorFlow's kernels do in float32, and torch's are the same ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.plan.interpolation import resize_matrix
+from tests.backends.tensorflow.resizing_cases import CASES, METHODS, image
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
+TORCH = """
+import sys, numpy as np
+from harness.backends.pytorch.layers.preprocessing_images import resize_matrix
+from tests.backends.tensorflow.test_resizing import AXES
+np.savez(sys.argv[1], **{str(axis): resize_matrix(*axis).numpy() for axis in AXES})
+"""
+AXES = [(method, size, target, antialias) for method in METHODS for size in (1, 7, 12) for target in (1, 5, 12, 29)
+        for antialias in (False, True)]
+
+
+def run(tmp_path: Path, *command: str) -> dict[str, np.ndarray]:
+    process = subprocess.run([sys.executable, *command, str(tmp_path / "arrays.npz")], cwd=ROOT, env=ENVIRONMENT,
+                             capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-3000:]
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.mark.frameworks
+def test_matrices_do_what_the_kernels_do(tmp_path: Path) -> None:
+    stock = run(tmp_path, "-m", "tests.backends.tensorflow.resizing_alone")
+    x = image().astype(np.float64)
+    for name, arguments in CASES.items():
+        rows, columns = (
+            resize_matrix(arguments["interpolation"], size, arguments[side], arguments["antialias"])
+            for side, size in zip(("height", "width"), x.shape[1:3], strict=True))
+        ours = np.einsum("ih,nhwc,jw->nijc", rows, x, columns)
+        assert np.abs(ours - stock[name]).max() < 255 * 1e-5, name
+
+
+@pytest.mark.frameworks
+def test_the_matrices_in_torch_are_the_same(tmp_path: Path) -> None:
+    found = run(tmp_path, "-c", TORCH)
+    for axis in AXES:
+        np.testing.assert_allclose(found[str(axis)], resize_matrix(*axis), atol=1e-13, err_msg=str(axis))

@@ -1,0 +1,61 @@
+"""Sweeps: tests marked `sweep` are long conformance sweeps, of which a run takes a part.
+
+Without anything said it is one of SWEEP_PARTS parts, chosen by the day, so that a week's runs take them all.
+HARNESS_SWEEP=all takes every sweep, none takes none, 3/10 the third of ten parts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import zlib
+from dataclasses import dataclass
+
+import pytest
+
+SWEEP_PARTS = 7
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part `number` (from 1) of `parts`; 0 of 1 is none."""
+
+    number: int
+    parts: int
+
+    @classmethod
+    def of(cls, wanted: str, day: int) -> Part:
+        """What HARNESS_SWEEP says; `day` decides where it is empty. Raises UsageError for anything else."""
+        if not wanted:
+            return cls(day % SWEEP_PARTS + 1, SWEEP_PARTS)
+        if wanted in ("all", "none"):
+            return cls(1 if wanted == "all" else 0, 1)
+        number, slash, parts = wanted.partition("/")
+        if not (slash and number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+            raise pytest.UsageError(f"HARNESS_SWEEP is all, none or k/n with 1 <= k <= n, got {wanted!r}")
+        return cls(int(number), int(parts))
+
+    def has(self, name: str) -> bool:
+        """Whether a test is in it: by its name, so that a new test moves no other."""
+        return self.number > 0 and zlib.crc32(name.encode()) % self.parts == self.number - 1
+
+    def __str__(self) -> str:
+        if self.parts == 1:
+            return "all of them" if self.number else "none"
+        return f"part {self.number} of {self.parts} (HARNESS_SWEEP=all takes all)"
+
+
+def chosen_part() -> Part:
+    return Part.of(os.environ.get("HARNESS_SWEEP", ""), datetime.date.today().toordinal())
+
+
+def pytest_report_header() -> str:
+    return f"conformance sweeps: {chosen_part()}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    part = chosen_part()
+    left_out = {item for item in items if item.get_closest_marker("sweep") and not part.has(item.nodeid)}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
