@@ -46,7 +46,8 @@ def _cell(d: Draw) -> Layer:
 
 def _read(d: Draw) -> Layer:
     cells = [_cell(d) for _ in range(d.whole(1, 2))]
-    stack = layers.StackedRNNCells(cells) if d.chance(0.4) else cells[0] if len(cells) == 1 else cells
+    # Of a stack of one cell Keras loses the list of states under a mask.
+    stack = cells[0] if len(cells) == 1 else layers.StackedRNNCells(cells) if d.chance(0.4) else cells
     return layers.RNN(stack, return_sequences=d.chance(0.6), **d.some(go_backwards=lambda: True))
 
 

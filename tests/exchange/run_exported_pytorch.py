@@ -1,10 +1,10 @@
 """Exports models as PyTorch source and runs the files where there is no harness, beside the networks they stand for.
 
 `python -m tests.exchange.run_exported_pytorch FOLDER KEY...` writes FOLDER/results.json: {key: {"worst": difference,
-"file": name} or {"error": traceback}}. A key is a conformance case, "operation/NAME", "model/NAME" of the library or
-"application/NAME", whose Keras half is in the folder. Both sides get the same inputs, weights and seed of torch's
-generator, in float64; outputs, gradients and what a training step leaves behind are compared. Of an application the
-outputs of the file in float32 are compared with Keras's, relative to the largest.
+"file": name}, or for applications `application_differences`, or {"error": traceback}}. A key is a conformance case, "operation/NAME", "model/NAME" of the library or
+"application/NAME", whose Keras half is in the folder (NAME.keras, NAME.npz, NAME_float32.npy). Both sides get the same
+inputs, weights and seed of torch's generator, in float64; outputs, gradients and what a training step leaves behind
+are compared. Of an application the outputs are compared with Keras's, in both precisions.
 """
 
 from __future__ import annotations
@@ -115,11 +115,9 @@ def library_model(name: str) -> tuple[ModelSpec, list[np.ndarray]]:
                   for item, shape in zip(spec.inputs, shapes, strict=True)]
 
 
-def compared(key: str, folder: Path, path: Path) -> float:
+def compared(key: str, path: Path) -> float:
     """The largest difference of what the key stands for."""
     kind, _, name = key.partition("/")
-    if kind == "application":
-        return application_difference(name, folder, path)
     if kind == "operation":
         case = next(case for case in OPERATIONS if case.name == name)
         return difference(case.spec(), {}, case.arrays(), path)
@@ -131,25 +129,35 @@ def compared(key: str, folder: Path, path: Path) -> float:
     return difference(spec, engine.weights_of(key, spec), engine.inputs_of(key, layer_case), path)
 
 
-def application_difference(name: str, folder: Path, path: Path) -> float:
-    """Of the file in float32 from Keras's outputs in float64."""
+def application_differences(name: str, folder: Path, path: Path) -> dict[str, float]:
+    """Of the file's outputs from Keras's, relative to the largest: "float64", "float32"; "keras" is how far Keras's
+    own float32 is from its float64."""
     spec, weights = from_keras(folder / f"{name}.keras")
-    _, stored = export(spec, "pytorch", path, weights)
-    names = load_file(path)
-    model = model_of(names).eval()
-    names["load_weights"](model, stored)
-    with np.load(folder / f"{name}.npz") as arrays, torch.no_grad():
-        y = model(torch.from_numpy(arrays["x"]).float()).double()
-        wanted = torch.from_numpy(arrays["y"]).double()
-    return float((y - wanted).abs().max() / wanted.abs().max())
+    found = {}
+    with np.load(folder / f"{name}.npz") as arrays:
+        wanted = {"float64": arrays["y"], "float32": np.load(folder / f"{name}_float32.npy")}
+        for dtype in ("float64", "float32"):
+            _, stored = export(spec, "pytorch", path, weights, dtype=dtype)
+            names = load_file(path)
+            model = model_of(names).eval()
+            names["load_weights"](model, stored)
+            with torch.no_grad():
+                y = model(torch.from_numpy(arrays["x"].astype(dtype))).numpy()
+            found[dtype] = float(np.abs(y - wanted[dtype]).max() / np.abs(wanted[dtype]).max())
+    found["keras"] = float(np.abs(wanted["float32"] - wanted["float64"]).max() / np.abs(wanted["float64"]).max())
+    return found
 
 
 def main() -> None:
-    folder, results = Path(sys.argv[1]), {}
+    folder = Path(sys.argv[1])
+    results: dict[str, dict[str, Any]] = {}
     for number, key in enumerate(sys.argv[2:]):
         path = folder / f"exported_{number}.py"
         try:
-            results[key] = {"worst": compared(key, folder, path), "file": path.name}
+            if key.startswith("application/"):
+                results[key] = application_differences(key.partition("/")[2], folder, path)
+            else:
+                results[key] = {"worst": compared(key, path), "file": path.name}
         except Exception:  # reported by the key's own test
             results[key] = {"error": traceback.format_exc(limit=-5)}
     (folder / "results.json").write_text(json.dumps(results))

@@ -147,8 +147,8 @@ class Dot(nn.Module):
 
 
 def _unit(x: torch.Tensor, axis: int) -> torch.Tensor:
-    # ops/nn.py: _normalize, epsilon 1e-7.
-    return x * torch.rsqrt(x.square().sum(axis, keepdim=True)).clamp_max(1e7)
+    # ops/nn.py: _normalize, epsilon 1e-7. Not the root of 0, clamped: its gradient is not a number.
+    return x * torch.rsqrt(x.square().sum(axis, keepdim=True).clamp_min(1e-14))
 
 
 def _build_merge(operation: str, layer: object, *shapes: Shape) -> nn.Module:

@@ -163,7 +163,8 @@ class Normalize(Operation):
 
     def compute(self, x: torch.Tensor) -> torch.Tensor:
         if self.order == 2:
-            return x * torch.rsqrt(torch.square(x).sum(self.axis, True)).clamp_max(1.0 / self.epsilon)
+            # Not the root of 0, clamped: its gradient is not a number.
+            return x * torch.rsqrt(torch.square(x).sum(self.axis, True).clamp_min(self.epsilon**2))
         norm = torch.pow(torch.pow(torch.abs(x), self.order).sum(self.axis, True), 1.0 / self.order)
         return x / norm.clamp_min(self.epsilon)
 
