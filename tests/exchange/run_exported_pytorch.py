@@ -1,10 +1,11 @@
 """Exports models as PyTorch source and runs the files where there is no harness, beside the networks they stand for.
 
 `python -m tests.exchange.run_exported_pytorch FOLDER KEY...` writes FOLDER/results.json: {key: {"worst": difference,
-"file": name}, or for applications `application_differences`, or {"error": traceback}}. A key is a conformance case, "operation/NAME", "model/NAME" of the library or
-"application/NAME", whose Keras half is in the folder (NAME.keras, NAME.npz, NAME_float32.npy). Both sides get the same
-inputs, weights and seed of torch's generator, in float64; outputs, gradients and what a training step leaves behind
-are compared. Of an application the outputs are compared with Keras's, in both precisions.
+"file": name}, or for applications `application_differences`, or {"error": traceback}}. A key is a conformance case,
+"operation/NAME", "model/NAME" of the library or "application/NAME", whose Keras half is in the folder (NAME.keras,
+NAME.npz, NAME_float32.npy). Both sides get the same inputs, weights and seed of torch's generator, in float64; outputs,
+gradients and what a training step leaves behind are compared. Of an application the outputs are compared with Keras's,
+in both precisions.
 """
 
 from __future__ import annotations
