@@ -53,9 +53,20 @@ def pytest_report_header() -> str:
     return f"conformance sweeps: {chosen_part()}"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        # What one process of a framework computes for a whole module is computed by one worker.
+        if item.get_closest_marker("xdist_group") is None and _shares_with_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     part = chosen_part()
     left_out = {item for item in items if item.get_closest_marker("sweep") and not part.has(item.nodeid)}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+def _shares_with_its_module(item: pytest.Item) -> bool:
+    found = getattr(item, "_fixtureinfo", None)
+    return found is not None and any(
+        definition.scope == "module" for definitions in found.name2fixturedefs.values() for definition in definitions)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import stat
 import zipfile
 import zlib
@@ -158,27 +159,23 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int, wh
 
 
 class Slice(io.RawIOBase):
-    """A stored member of an archive as a file of its own: nothing is copied."""
+    """A stored member of an archive as a file of its own: nothing is copied, the file is mapped into memory."""
 
     def __init__(self, path: Path, member: zipfile.ZipInfo) -> None:
-        self._file = path.open("rb")
-        self._file.seek(member.header_offset)
-        header = self._file.read(HEADER)
-        if len(header) < HEADER or header[:4] != b"PK\x03\x04":
-            raise SpecError(f"{member.filename} is not where the archive says.", where=str(path))
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        place = member.header_offset
+        header = self._map[place:place + HEADER]
         # The name and the extra field of the local header; the central directory may have others.
-        self._start = member.header_offset + HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(
-            header[28:30], "little")
-        self._size = member.file_size
+        start = place + HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        if header[:4] != b"PK\x03\x04" or start + member.file_size > len(self._map):
+            self._map.close()
+            raise SpecError(f"{member.filename} is not where the archive says.", where=str(path))
+        self._data = memoryview(self._map)[start:start + member.file_size]
         self._place = 0
 
     def checksum(self) -> int:
-        value = 0
-        self.seek(0)
-        while chunk := self.read(2**20):
-            value = zlib.crc32(chunk, value)
-        self.seek(0)
-        return value
+        return zlib.crc32(self._data)
 
     def readable(self) -> bool:
         return True
@@ -190,18 +187,19 @@ class Slice(io.RawIOBase):
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: len(self._data)}[whence]
         self._place = max(base + offset, 0)
         return self._place
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        count = max(min(len(view), self._size - self._place), 0)
-        self._file.seek(self._start + self._place)
-        read = self._file.readinto(view[:count]) if count else 0
-        self._place += read
-        return read
+        part = self._data[self._place:self._place + len(view)]
+        view[:len(part)] = part
+        self._place += len(part)
+        return len(part)
 
     def close(self) -> None:
-        self._file.close()
+        if not self.closed:
+            self._data.release()
+            self._map.close()
         super().close()

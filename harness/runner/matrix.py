@@ -24,7 +24,7 @@ from harness.spec.overrides import located
 from harness.spec.recipe import Recipe
 
 # Part of every id: raised when the same cell would give other numbers than before (CHANGELOG: Results).
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)

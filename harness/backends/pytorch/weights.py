@@ -80,5 +80,5 @@ def write_weight(module: nn.Module, weight_map: WeightMap, array: np.ndarray, na
         if tuple(tensor.shape) != piece.shape:
             raise SpecError(f"the weight {name!r} has the shape {np.shape(array)}, which does not fit.")
         with torch.no_grad():
-            # Not np.ascontiguousarray, which makes a vector of a scalar.
-            tensor.copy_(torch.from_numpy(np.asarray(piece, order="C")).to(tensor.dtype))
+            # As it lies in memory: torch transposes faster than NumPy makes a copy in another order.
+            tensor.copy_(torch.from_numpy(np.asarray(piece)))
