@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.errors import SpecError
 from harness.exchange.keras_file import read_keras_file
+from harness.exchange.keras_vocabularies import live_vocabularies
 from harness.exchange.keras_weights import live_weights
 from harness.spec.keras_config import KerasModel, read_keras_config
 from harness.spec.model import ModelSpec
@@ -49,7 +50,7 @@ def import_keras(
         raise SpecError(f"Keras cannot write the model's config: {error}.", where=where,
                         hint="A subclassed model has no graph; rebuild it as keras.Model(inputs, outputs).") from None
     _mark_shared(model, config)
-    found = read_keras_config(config, where)
+    found = read_keras_config(config, where, live_vocabularies(model))
     return live_weights(model, found)
 
 

@@ -1,7 +1,8 @@
 """Opens what Keras writes to disk without running any of it: .keras archives, .h5 files, config JSON.
 
-What a file is, is told by its first bytes. Of an archive only three members are ever read, and none is unpacked;
-names that leave the folder, links, doubles, encrypted members and compression bombs are refused first.
+What a file is, is told by its first bytes. Of an archive only the config, the weights and vocabularies are ever
+read, and nothing is unpacked to disk; names that leave the folder, links, doubles, encrypted members and compression
+bombs are refused first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -71,11 +74,17 @@ def parse_json(data: bytes, where: str) -> Any:
 
 @dataclass(frozen=True)
 class Archive:
-    """A checked .keras archive: its config, and where the weights lie."""
+    """A checked .keras archive: its config, and where the weights lie. assets: the members below assets/."""
 
     path: Path
     config: Any
     weights: zipfile.ZipInfo | None
+    assets: Mapping[str, zipfile.ZipInfo] = field(default_factory=dict)
+
+    def read_asset(self, name: str, most: int) -> bytes:
+        """The bytes of one of the assets, `most` at most. Raises SpecError for more, and for damaged ones."""
+        with _readable(str(self.path)), zipfile.ZipFile(self.path) as archive:
+            return read_member(archive, self.assets[name], most, str(self.path))
 
     def open_weights(self) -> BinaryIO:
         """The weights' HDF5 file, read in place where it is stored as it is. Raises SpecError for damaged bytes."""
@@ -93,17 +102,24 @@ class Archive:
 def open_archive(path: Path) -> Archive:
     """Reads and checks a .keras file. Raises SpecError for whatever is wrong with it."""
     where = str(path)
+    with _readable(where), zipfile.ZipFile(path) as archive:
+        members = _checked(archive, path.stat().st_size, where)
+        if CONFIG not in members:
+            raise SpecError(f"there is no {CONFIG} in the archive.", where=where,
+                            hint="A .keras file is written by model.save('model.keras').")
+        config = parse_json(read_member(archive, members[CONFIG], LARGEST_CONFIG, where), f"{where}: {CONFIG}")
+    assets = {name: member for name, member in members.items() if name.startswith("assets/")}
+    return Archive(path, config, members.get(WEIGHTS), assets)
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    """Raises SpecError for an archive that zipfile cannot read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = _checked(archive, path.stat().st_size, where)
-            if CONFIG not in members:
-                raise SpecError(f"there is no {CONFIG} in the archive.", where=where,
-                                hint="A .keras file is written by model.save('model.keras').")
-            config = parse_json(read_member(archive, members[CONFIG], LARGEST_CONFIG, where), f"{where}: {CONFIG}")
+        yield
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, OSError, EOFError, RuntimeError) as error:
         raise SpecError(f"this is no readable .keras archive ({error}).", where=where,
                         hint="It may be truncated.") from None
-    return Archive(path, config, members.get(WEIGHTS))
 
 
 def _checked(archive: zipfile.ZipFile, size: int, where: str) -> dict[str, zipfile.ZipInfo]:

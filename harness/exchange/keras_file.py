@@ -10,6 +10,7 @@ import numpy as np
 from harness.errors import SpecError
 from harness.exchange.keras_archive import LARGEST_CONFIG, kind_of, open_archive, parse_json
 from harness.exchange.keras_hdf5 import item_at, open_hdf5
+from harness.exchange.keras_vocabularies import ArchiveVocabularies
 from harness.exchange.keras_weights import check_size, read_legacy_weights, read_weights
 from harness.spec.keras_config import KerasModel, read_keras_config
 
@@ -52,7 +53,7 @@ def read_weights_file(path: str | Path, model: KerasModel) -> tuple[KerasModel, 
 
 def _from_archive(path: Path) -> tuple[KerasModel, dict[str, np.ndarray]]:
     archive = open_archive(path)
-    model = read_keras_config(archive.config, str(path))
+    model = read_keras_config(archive.config, str(path), ArchiveVocabularies(archive))
     if archive.weights is None:
         raise SpecError("there is no model.weights.h5 in the archive.", where=str(path),
                         hint="Weights in another form (model.weights.npz, shards) are not read.")

@@ -101,23 +101,50 @@ ADAPTED = ("mean", "variance", "count")
 def stored_weights(model: KerasModel) -> list[Stored]:
     """Every weight of the model with its paths in a file of Keras 3. A layer that stands in several models is stored
     where it is met first."""
-    return list(_walk(model.stored, model, "layers", set()))
+    return list(_stored_weights(model))
 
 
-def _walk(stored: StoredLayer, model: KerasModel, prefix: str, met: set[str]) -> Iterator[Stored]:
-    spec = model.spec
+def layer_paths(stored: StoredLayer, prefix: str = "layers") -> Iterator[tuple[StoredLayer, str]]:
+    """Every layer, inner models laid open, and the path of its group."""
     for child, name in zip(stored.children, _numbered(item.class_name for item in stored.children), strict=True):
         path = f"{prefix}/{name}"
-        if child.label is None:
-            yield from _walk(child, model, f"{path}/{child.holder}/layers" if child.holder else f"{path}/layers", met)
-        elif child.label in spec.first_calls and child.label not in met:
+        if child.label is not None:
+            yield child, path
+        else:
+            yield from layer_paths(child, f"{path}/{child.holder}/layers" if child.holder else f"{path}/layers")
+
+
+def _first_places(model: KerasModel) -> Iterator[tuple[StoredLayer, str]]:
+    """The layers that are called, each once."""
+    met: set[str] = set()
+    for child, path in layer_paths(model.stored):
+        if child.label is not None and child.label in model.spec.first_calls and child.label not in met:
             met.add(child.label)
-            weights = layer_weights(model, child.label)
-            layer: Any = spec.layers[child.label]
-            layer = layer.layer if child.bare else layer
-            for weight, paths in zip(weights, places(layer, [weight.role for weight in weights]), strict=True):
-                double = layer.canonical_name() == "SpectralNormalization" and weight is weights[0]
-                yield Stored(weight, _below(path, paths), (f"{path}/vars/0",) if double else ())
+            yield child, path
+
+
+def _stored_weights(model: KerasModel) -> Iterator[Stored]:
+    for child, path in _first_places(model):
+        assert child.label is not None
+        weights = layer_weights(model, child.label)
+        layer: Any = model.spec.layers[child.label]
+        layer = layer.layer if child.bare else layer
+        for weight, paths in zip(weights, places(layer, [weight.role for weight in weights]), strict=True):
+            double = layer.canonical_name() == "SpectralNormalization" and weight is weights[0]
+            yield Stored(weight, _below(path, paths), (f"{path}/vars/0",) if double else ())
+
+
+def stored_frequencies(model: KerasModel) -> dict[str, tuple[str, ...]]:
+    """The lookup layers with inverse document frequencies, which are arguments in a spec, and every path at which Keras
+    stores them (index_lookup.py, text_vectorization.py: save_own_variables)."""
+    found = {}
+    for child, path in _first_places(model):
+        assert child.label is not None
+        layer: Any = model.spec.layers[child.label]
+        if getattr(layer, "idf_weights", None) is not None:
+            inner = (f"{path}/_lookup_layer/vars/idf_weights",) if hasattr(layer, "lookup") else ()
+            found[child.label] = (f"{path}/vars/idf_weights", *inner)
+    return found
 
 
 def layer_weights(model: KerasModel, label: str) -> list[NamedWeight]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.errors import SpecError
 from harness.exchange.keras_hdf5 import datasets, item_at, open_hdf5, read_array
-from harness.exchange.keras_layout import ADAPTED, layer_weights, legacy_order, stored_weights
+from harness.exchange.keras_layout import ADAPTED, layer_weights, legacy_order, stored_frequencies, stored_weights
 from harness.spec.keras_config import KerasModel, StoredLayer
 from harness.spec.model import NamedWeight, copy_layer
 
@@ -41,13 +41,18 @@ def read_weights(file: Path | BinaryIO, model: KerasModel, where: str) -> tuple[
         table = _Table(where, model)
         used: set[str] = set()
         for item in wanted:
-            paths = [_under(top, path) for path in item.paths]
+            paths = [under(top, path) for path in item.paths]
             found = _first(root, paths, where)
             if found is None:
                 table.missing.append(f"{item.weight.name} {item.weight.shape} (at {paths[0]})")
                 continue
             used.update((found[0], *item.doubles))
             table.take(item.weight, found[1], found[0])
+        for label, places in stored_frequencies(model).items():
+            paths = [under(top, path) for path in places]
+            used.update(paths)
+            if label in model.looked_up:
+                table.take_frequencies(label, _first(root, paths, where), paths[0])
         groups = [part for part in (top, "vars") if part in root]
         for group in groups:
             below = item_at(root, group, where)
@@ -56,7 +61,7 @@ def read_weights(file: Path | BinaryIO, model: KerasModel, where: str) -> tuple[
         return table.finish()
 
 
-def _under(top: str, path: str) -> str:
+def under(top: str, path: str) -> str:
     """A path as a file has it whose groups of layers are called `top` (saving_lib.py: H5IOStore.get)."""
     return "/".join(top if part == "layers" else part for part in path.split("/"))
 
@@ -123,6 +128,7 @@ class _Table:
         self.where = where
         self.model = model
         self.weights: Weights = {}
+        self.frequencies: dict[str, list[float]] = {}
         self.missing: list[str] = []
         self.extra: list[str] = []
         self.wrong: list[str] = []
@@ -134,8 +140,22 @@ class _Table:
             return
         self.weights[weight.name] = read_array(dataset, f"{self.where}: {path}")
 
+    def take_frequencies(self, label: str, found: tuple[str, Any] | None, path: str) -> None:
+        """Those of an adapted lookup; behind its tokens they are filled up to max_tokens."""
+        layer: Any = self.model.spec.layers[label]
+        size = len(layer.vocabulary)
+        if found is None:
+            self.missing.append(f"{label}/idf_weights ({size},) (at {path})")
+            return
+        array = read_array(found[1], f"{self.where}: {found[0]}")
+        if array.ndim != 1 or len(array) < size or not np.isfinite(array).all():
+            self.wrong.append(f"{label}/idf_weights has {size} tokens in the model and the shape {array.shape}, or "
+                              f"numbers that are none, in the file (at {found[0]})")
+            return
+        self.frequencies[label] = array[:size].tolist()
+
     def finish(self) -> tuple[KerasModel, Weights]:
-        """The model, adapted Normalization layers with their numbers, and the weights. Raises SpecError."""
+        """The model, adapted layers with their numbers, and the weights. Raises SpecError."""
         kinds = (("missing", self.missing), ("not in the model", self.extra), ("misfitting", self.wrong))
         problems = [f"{kind}: {_listing(items)}" for kind, items in kinds if items]
         if problems:
@@ -148,6 +168,8 @@ class _Table:
         for label in self.model.adapted:
             mean, variance, _ = (self.weights.pop(f"{label}/{role}").tolist() for role in ADAPTED)
             layers[label] = copy_layer(self.model.spec.layers[label], mean=mean, variance=variance)
+        for label, weights in self.frequencies.items():
+            layers[label] = copy_layer(self.model.spec.layers[label], idf_weights=weights)
         return replace(self.model, spec=self.model.spec.with_layers(layers)) if layers else self.model
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.errors import SpecError
 from harness.exchange.keras_archive import CONFIG, METADATA, WEIGHTS
-from harness.exchange.keras_layout import Stored, stored_weights
+from harness.exchange.keras_layout import stored_frequencies, stored_weights
 from harness.records.checkpoint import check_weights
 from harness.spec.keras_config import KerasModel, StoredLayer, model_to_keras_config
 from harness.spec.keras_config.order import check_order, layer_order
@@ -47,7 +47,7 @@ def write_keras_file(spec: ModelSpec, weights: Mapping[str, np.ndarray], path: s
         with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
             for name, data in ((METADATA, metadata), (CONFIG, config)):
                 archive.writestr(zipfile.ZipInfo(name, DATE), json.dumps(data))
-            archive.writestr(zipfile.ZipInfo(WEIGHTS, DATE), _hdf5(stored_weights(model), weights))
+            archive.writestr(zipfile.ZipInfo(WEIGHTS, DATE), _hdf5(model, weights))
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -64,14 +64,19 @@ def _stored(spec: ModelSpec) -> StoredLayer:
     return StoredLayer("Functional", spec.name, None, children)
 
 
-def _hdf5(stored: list[Stored], weights: Mapping[str, np.ndarray]) -> bytes:
+def _hdf5(model: KerasModel, weights: Mapping[str, np.ndarray]) -> bytes:
     import h5py
 
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        for item in stored:
+        for item in stored_weights(model):
             for path in (item.paths[0], *item.doubles):
                 _write(file, path, np.asarray(weights[item.weight.name]))
+        for label, paths in stored_frequencies(model).items():
+            layer: Any = model.spec.layers[label]
+            lookup = getattr(layer, "lookup", layer)
+            for path in paths:
+                _write(file, path, np.asarray(lookup.weights_of_tokens(), np.float32))
     return buffer.getvalue()
 
 

@@ -461,6 +461,83 @@ def groups_in_a_circle(folder):
     return archive(folder, weights=_edited(change))
 
 
+# Vocabularies of adapted layers.
+
+VOCABULARY = "assets/layers/text_vectorization/vocabulary.txt"
+
+
+def with_lookup(folder, vocabulary, class_name="TextVectorization", name=VOCABULARY, **more):
+    """Text or numbers, looked up and read by a Dense layer; vocabulary: the asset's bytes, none where None."""
+    start = serialized("InputLayer", {"batch_shape": [None, 1], "dtype": "string", "name": "x"}, name="x",
+                       inbound_nodes=[])
+    lookup = serialized(class_name, {"name": "lookup", "output_mode": "multi_hot", "vocabulary": None, **more},
+                        name="lookup", inbound_nodes=[{"args": [tensor("x", [None, 1])], "kwargs": {}}])
+    config = serialized("Functional", {
+        "name": "text", "trainable": True, "layers": [start, lookup, dense("a", 2, "lookup", 4)],
+        "input_layers": [["x", 0, 0]], "output_layers": [["a", 0, 0]],
+    }, module="keras.src.models.functional")
+    arrays = {"layers/dense/vars/0": np.ones((4, 2)), "layers/dense/vars/1": np.ones(2)}
+    members = [] if vocabulary is None else [(name, vocabulary)]
+    return archive(folder, config=config, weights=hdf5(arrays), members=members)
+
+
+@broken("its vocabulary is missing")
+def no_vocabulary(folder):
+    return with_lookup(folder, None)
+
+
+@broken("its vocabulary is missing")
+def vocabulary_of_another_layer(folder):
+    return with_lookup(folder, b"a\nb\nc", name="assets/layers/text_vectorization_1/vocabulary.txt")
+
+
+@broken("its vocabulary is empty")
+def vocabulary_of_a_layer_that_was_never_adapted(folder):
+    return with_lookup(folder, b"[UNK]")
+
+
+@broken("no UTF-8")
+def vocabulary_that_is_no_text(folder):
+    return with_lookup(folder, b"a\n\xff\xfe\nb")
+
+
+@broken("too many tokens")
+def vocabulary_without_end(folder):
+    return with_lookup(folder, b"a\n" * 1_100_000)
+
+
+@broken("more than 33,554,432")
+def huge_vocabulary(folder):
+    return with_lookup(folder, bytes(33 * 2**20))
+
+
+@broken("more than once")
+def repeated_tokens(folder):
+    return with_lookup(folder, "\n".join([*map(str, range(200_000)), "199999"]))
+
+
+@broken("expected whole numbers")
+def words_for_whole_numbers(folder):
+    return with_lookup(folder, b"1\n2_0\n3", "IntegerLookup", "assets/layers/integer_lookup/vocabulary.txt")
+
+
+@broken("misfitting: a/kernel")
+def vocabulary_of_another_size(folder):
+    return with_lookup(folder, b"[UNK]\na\nb\nc\nd")
+
+
+@broken("missing: lookup/idf_weights")
+def no_document_frequencies(folder):
+    return with_lookup(folder, b"[UNK]\na\nb\nc", output_mode="tf_idf")
+
+
+@broken("no readable .keras archive")
+def damaged_vocabulary(folder):
+    path = with_lookup(folder, b"[UNK]\nalpha\nbeta\ngamma")
+    path.write_bytes(path.read_bytes().replace(b"alpha", b"alphb"))
+    return path
+
+
 # Legacy files and configs.
 
 @broken("without the model")

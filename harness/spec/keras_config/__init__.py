@@ -5,6 +5,7 @@
     definition.py  what it is taken apart into
     calls.py       its calls, made in the functional notation
     layers.py      one layer: its class in the vocabulary, its arguments
+    lookups.py     the vocabularies that are not in it
     precision.py   its dtype policies
     values.py      what Keras serialises among the arguments: initializers, functions, dtype policies
     references.py  the tensors among the arguments of a call

@@ -8,10 +8,13 @@ from typing import Any
 from harness.errors import SpecError
 from harness.spec.keras_config.definition import MOST_LAYERS, WRAPPER, Definition, Kind, Part
 from harness.spec.keras_config.layers import MODELS, at_each_step, read_layer
+from harness.spec.keras_config.lookups import is_adapted, with_stand_in
 from harness.spec.keras_config.precision import with_known_dtype
 from harness.spec.keras_config.references import CallConfig, TensorAt, read_call, read_places
 from harness.spec.keras_config.refusals import Unsupported
 from harness.spec.keras_config.values import is_serialized
+from harness.spec.layers.base import Layer
+from harness.spec.model import copy_layer
 
 OPERATIONS = ("keras.src.ops", "keras.ops", "keras.src.activations")
 
@@ -19,11 +22,15 @@ OPERATIONS = ("keras.src.ops", "keras.ops", "keras.src.activations")
 class Reader:
     """Takes configs apart. problems: what cannot be carried over, collected while reading."""
 
-    def __init__(self, usual_dtype: str | None) -> None:
+    def __init__(self, usual_dtype: str | None, vocabularies: bool = False) -> None:
+        """vocabularies: those of adapted lookup layers can be looked up."""
         self.usual_dtype = usual_dtype
+        self.vocabularies = vocabularies
         self.problems: list[Unsupported] = []
         # Labels of the Normalization layers whose numbers are not in the config, but among the weights.
         self.adapted: list[str] = []
+        # Lookup layers whose vocabulary is not in the config, at every place where they stand.
+        self.lookups: dict[str, list[Part]] = {}
         self._labels: set[str] = set()
         # Keras marks an object that several models hold (serialization_lib.py: ObjectSharingScope), but loses the mark
         # of the place where it stands first, because get_config of a model copies.
@@ -99,6 +106,8 @@ class Reader:
         known = self._seen(item, name, class_name)
         if known is not None:
             found.parts[name] = Part(known.kind, name, class_name, known.label, item, (), known.layer, known.model)
+            if known.label in self.lookups:
+                self.lookups[known.label].append(found.parts[name])
             return found.parts[name]
         label = self._label(prefix + name)
         part = found.parts[name] = Part(_kind(item), name, class_name, label, item)
@@ -108,8 +117,10 @@ class Reader:
                 part.model = self.definition(item["config"]["layer"] if inside else item, f"{label}/", label,
                                              found.steps or inside)
             elif part.kind == "layer":
-                layer = read_layer(self._whole(item, label), label, self.usual_dtype)
+                layer = read_layer(self._whole(item, label, found.steps), label, self.usual_dtype)
                 part.layer = at_each_step(layer, label) if found.steps else layer
+                if is_adapted(item):
+                    self.lookups[label] = [part]
             elif part.kind == "operation" and found.steps:
                 raise SpecError("an operation on tensors inside a TimeDistributed is not supported.",
                                 hint="Write it with a layer.")
@@ -137,11 +148,35 @@ class Reader:
         known = self._shared.get(mark)
         return known if known is not None and known.class_name == class_name else None
 
-    def _whole(self, item: Mapping[str, Any], label: str) -> Mapping[str, Any]:
-        """The layer with what goes without saying. A Normalization that was adapted, or waits for it, has its numbers
-        among the weights; those of a fresh one are 0 and 1 (normalization.py: build)."""
+    def stand_ins(self) -> dict[str, Layer]:
+        """The lookup layers that wait for their vocabulary."""
+        return {label: part.layer for label, (part, *_) in self.lookups.items() if part.layer is not None}
+
+    def take(self, learned: Mapping[str, Mapping[str, Any]]) -> None:
+        """Gives lookup layers what they learned. Raises SpecError for what does not fit the layer."""
+        for label, parts in self.lookups.items():
+            if label not in learned:
+                raise SpecError("its vocabulary was not found.", where=f"layer {label!r}")
+            first = parts[0].layer
+            assert first is not None
+            try:
+                layer = copy_layer(first, **learned[label])
+            except SpecError as error:
+                raise error.at(f"layer {label!r}") from None
+            for part in parts:
+                part.layer = layer
+
+    def _whole(self, item: Mapping[str, Any], label: str, steps: bool) -> Mapping[str, Any]:
+        """The layer with what goes without saying; an adapted lookup with a stand-in for its vocabulary.
+
+        A Normalization that was adapted, or waits for it, has its numbers among the weights; those of a fresh one are
+        0 and 1 (normalization.py: build). steps: it is in a model inside a TimeDistributed. Raises SpecError for
+        layers whose numbers are nowhere to be found.
+        """
         item = with_known_dtype(item, self.usual_dtype)
         config = item["config"]
+        if is_adapted(item):
+            return with_stand_in(item, self.vocabularies and not steps)
         if item["class_name"] != "Normalization" or not isinstance(config, Mapping) or config.get("mean") is not None:
             return item
         self.adapted.append(label)

@@ -16,6 +16,7 @@ from harness.spec import notation
 from harness.spec.keras_config.calls import call_layer, call_operation
 from harness.spec.keras_config.definition import WRAPPER, Definition, Part, StoredLayer
 from harness.spec.keras_config.layers import MODELS
+from harness.spec.keras_config.lookups import Learned
 from harness.spec.keras_config.masks import is_implied
 from harness.spec.keras_config.parts import Reader
 from harness.spec.keras_config.precision import usual_dtype
@@ -32,18 +33,21 @@ MOST_CALLS = 10_000
 @dataclass(frozen=True)
 class KerasModel:
     """A model read from its config. stored: its layers as Keras's weight files hold them. adapted: the Normalization
-    layers whose mean and variance are not in the config: weights in Keras, arguments of the layer in a spec."""
+    layers whose mean and variance are not in the config: weights in Keras, arguments of the layer in a spec.
+    looked_up: the lookup layers whose vocabulary is not in the config (lookups.py)."""
 
     spec: ModelSpec
     stored: StoredLayer
     adapted: tuple[str, ...] = ()
+    looked_up: tuple[str, ...] = ()
 
 
-def read_keras_config(config: Any, where: str = "config") -> KerasModel:
+def read_keras_config(config: Any, where: str = "config", learned: Learned | None = None) -> KerasModel:
     """The model of `model.to_json()`, of config.json in a .keras file, or of a legacy .h5 file's model_config.
 
-    config: the JSON as plain data. Raises SpecError for a broken config, and UnsupportedModelError, with every part
-    that has no counterpart, for a model that cannot be carried over.
+    config: the JSON as plain data. learned: tells what adapted lookup layers learned; without it they are refused.
+    Raises SpecError for a broken config, and UnsupportedModelError, with every part that has no counterpart, for a
+    model that cannot be carried over.
     """
     check_plain(config, where)
     if not is_serialized(config):
@@ -54,8 +58,10 @@ def read_keras_config(config: Any, where: str = "config") -> KerasModel:
                           "Rebuild it as a functional model: keras.Model(inputs, outputs).")
         raise UnsupportedModelError.of([own], where)
     try:
-        reader = Reader(usual_dtype(config))
+        reader = Reader(usual_dtype(config), learned is not None)
         top = reader.definition(config, "", "")
+        if learned is not None and reader.lookups:
+            reader.take(learned(top.stored, reader.stand_ins()))
         run = _Run(reader.problems)
         inputs = [_input(top.parts[place.layer]) for place in top.inputs]
         outputs = run.call(top, inputs)
@@ -66,7 +72,9 @@ def read_keras_config(config: Any, where: str = "config") -> KerasModel:
         raise
     except SpecError as error:
         raise error.at(where) from None
-    return KerasModel(spec, stored, tuple(label for label in reader.adapted if label in spec.layers))
+    adapted, lookups = (tuple(label for label in labels if label in spec.layers)
+                        for labels in (reader.adapted, reader.lookups))
+    return KerasModel(spec, stored, adapted, lookups)
 
 
 def _input(part: Part) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -123,7 +124,7 @@ class Lookup(Layer):
         """Raises SpecError for arguments that do not fit together."""
         layer, tokens = self.fields, self.tokens
         if len(set(tokens)) < len(tokens):
-            twice = next(token for token in tokens if tokens.count(token) > 1)
+            ((twice, _),) = Counter(tokens).most_common(1)
             raise SpecError(f"the vocabulary holds {twice!r} more than once.")
         if layer.mask_token in tokens and layer.mask_token is not None:
             raise SpecError(f"the vocabulary holds the mask token {layer.mask_token!r}.", hint="Leave it out.")
