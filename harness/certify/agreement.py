@@ -14,8 +14,8 @@ Arrays = Mapping[str, np.ndarray]
 KINDS = {"inference": "inference ", "training": "training ", "gradient": "gradient ",
          "weight_gradient": "weight gradient ", "state": "weight after "}
 # A value below this part of the largest of its kind counts as that part: a gradient that is zero but for rounding
-# (of a bias before a batch normalization) has no relative difference.
-FLOOR = 1e-6
+# (of a bias before a batch normalization) has no relative difference. By the bytes of a number.
+FLOORS = {8: 1e-6, 4: 1e-3}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class CallDifference:
 
 def call_differences(spec: ModelSpec, ours: Arrays, theirs: Arrays) -> tuple[CallDifference, ...]:
     """One row per call, in the spec's order. ours, theirs: what `Backend.trace` gave."""
-    floors = {kind: FLOOR * _largest(theirs, prefix) for kind, prefix in KINDS.items()}
+    floors = {kind: _floor(theirs, prefix) for kind, prefix in KINDS.items()}
     first = spec.first_calls
     rows = []
     for node in spec.nodes:
@@ -87,6 +87,7 @@ def _difference(names: Iterable[str], ours: Arrays, theirs: Arrays, floor: float
     return max(array_difference(ours[name], theirs[name], floor) for name in present)
 
 
-def _largest(arrays: Arrays, prefix: str) -> float:
-    return max((float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
-                for name, array in arrays.items() if name.startswith(prefix) and array.dtype.kind == "f"), default=0.0)
+def _floor(arrays: Arrays, prefix: str) -> float:
+    floats = [array for name, array in arrays.items() if name.startswith(prefix) and array.dtype.kind == "f"]
+    largest = max((float(np.max(np.abs(x), where=np.isfinite(x), initial=0.0)) for x in floats), default=0.0)
+    return largest * max((FLOORS.get(array.itemsize, 1e-1) for array in floats), default=0.0)

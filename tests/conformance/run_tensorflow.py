@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from harness.backends.tensorflow.layers import KEYED
+from harness.backends.tensorflow.layers import KEYED, REPLACED
 from harness.backends.tensorflow.layers.stock import numpy
 from harness.backends.tensorflow.model import build_model, get_weights, variables
 from harness.backends.tensorflow.randomness import Keys
@@ -78,7 +78,8 @@ if __name__ == "__main__":
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     process.main(run_case, {
-        "keyed": sorted(cls.__name__ for cls in KEYED), "layers": sorted(dir(keras.layers)),
+        "keyed": sorted(cls.__name__ for cls in KEYED),
+        "layers": sorted({*dir(keras.layers), *(cls.__name__ for cls in REPLACED)}),
         "signatures": _signatures(),
         "versions": {"Keras": keras.__version__, "TensorFlow": tf.__version__},
     })

@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from harness.backends.pytorch.layers import BUILDERS
-from harness.backends.pytorch.layers.operations_building import build_operation
+from harness.backends.pytorch.building import WithoutFirstValues, build_module, module_names
 from harness.backends.pytorch.masks import MaskBook
 from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import read_weight, weight_maps, write_weight
 from harness.errors import SpecError
 from harness.spec.layers.base import Layer
 from harness.spec.layers.core import Embedding
-from harness.spec.layers.registration import registered_builder
 from harness.spec.model import ModelSpec, Node, Reference
 from harness.spec.operations.base import Operation
 from harness.spec.operations.inference import meets_other_types
@@ -56,8 +53,8 @@ class Network(nn.Module):
     def __init__(self, spec: ModelSpec, dtype: str | None = None) -> None:
         super().__init__()
         self.spec = spec
-        self.module_names = _module_names(spec.first_calls)
-        self.layers = nn.ModuleDict({self.module_names[name]: _build(spec, name) for name in spec.first_calls})
+        self.module_names = module_names(spec.first_calls)
+        self.layers = nn.ModuleDict({self.module_names[name]: build_module(spec, name) for name in spec.first_calls})
         order = execution_order(spec)
         self.steps = [
             Step(node.name, node.layer, self.layer(node.layer), node.inputs,
@@ -187,18 +184,6 @@ class Network(nn.Module):
             write_weight(module, weight_maps(module)[weight.role], weights[weight.name], weight.name)
 
 
-class WithoutFirstValues(TorchFunctionMode):
-    """Lets modules be made without drawing torch's own first values, which the plan's replace anyway: half of the
-    time that it takes to make a large network."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
-
-
 def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str) -> Network:
     """The network with its weights, in channels-last memory format."""
     with WithoutFirstValues():
@@ -211,33 +196,6 @@ def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str
         if tensor.dim() in CHANNELS_LAST:
             tensor.data = tensor.data.contiguous(memory_format=CHANNELS_LAST[tensor.dim()])
     return network
-
-
-def _build(spec: ModelSpec, name: str) -> nn.Module:
-    layer = spec.layers[name]
-    if isinstance(layer, Operation):
-        return _operation(spec, name, layer)
-    builder = BUILDERS.get(type(layer)) or registered_builder(type(layer), "pytorch")
-    if builder is None:
-        raise SpecError(f"the PyTorch backend has no {type(layer).__name__} layer.",
-                        where=f"model {spec.name!r}, layer {name!r}")
-    module = builder(layer, *spec.input_shapes(spec.first_calls[name]))
-    declared = {weight.role for weight in spec.layer_weights(name)}
-    # A class may list the maps of all its possible weights; only those that this layer has are kept.
-    module.keras_weights = {role: item for role, item in weight_maps(module).items() if role in declared}  # type: ignore[assignment]
-    if set(weight_maps(module)) != declared:
-        raise SpecError(f"the PyTorch module of {type(layer).__name__} maps the weights {sorted(weight_maps(module))}, "
-                        f"the spec declares {sorted(declared)}.", where=f"model {spec.name!r}, layer {name!r}")
-    return module
-
-
-def _operation(spec: ModelSpec, name: str, layer: Operation) -> nn.Module:
-    """The module of an operation, the constants of its call built in."""
-    calls = [node for node in spec.nodes if node.layer == name]
-    if any(node.arguments != calls[0].arguments for node in calls):
-        raise SpecError("an operation is called twice with different constants.",
-                        where=f"model {spec.name!r}, layer {name!r}", hint="Write it down twice.")
-    return build_operation(layer, calls[0].arguments, *spec.input_shapes(calls[0]))
 
 
 def _own_dtypes(spec: ModelSpec, dtype: str | None) -> dict[str, torch.dtype]:
@@ -293,15 +251,3 @@ def _resolve(value: Any, values: Mapping[str, torch.Tensor]) -> Any:
     if isinstance(value, (list, tuple)):
         return [_resolve(item, values) for item in value]
     return value
-
-
-def _module_names(names: Iterable[str]) -> dict[str, str]:
-    """Each layer's name as torch allows it: without ".", and no method of ModuleDict ("keys", "values")."""
-    given: dict[str, str] = {}
-    empty = nn.ModuleDict()
-    for name in names:
-        allowed = name.replace(".", "_")
-        while allowed in given.values() or hasattr(empty, allowed):
-            allowed += "_"
-        given[name] = allowed
-    return given
