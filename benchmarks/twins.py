@@ -67,7 +67,8 @@ def exported(path: Path) -> Any:
     module_spec = importlib.util.spec_from_file_location("twin", path)
     module = importlib.util.module_from_spec(module_spec)  # type: ignore[arg-type]
     module_spec.loader.exec_module(module)  # type: ignore[union-attr]
-    twin = module.build()
+    # The model's class stands last, behind those of its layers.
+    twin = [item for item in vars(module).values() if isinstance(item, type) and item.__module__ == "twin"][-1]()
     module.load_weights(twin, path.with_suffix(".safetensors"))
     return twin
 
