@@ -63,8 +63,11 @@ def _conclusions(found: Twin) -> list[str]:
     if found.stock is not None:
         lines.append(f"Keras's own load_model of the file and the imported model: outputs differ by {found.stock:.1e}.")
     if worst is None:
+        single = found.differences["float32"]
+        outputs = max(row.differences["inference"] or 0.0 for row in single)
         lines.append(f"The twins agree: largest difference {largest['float64']:.1e} in float64 "
-                     f"(limit {found.limit:.0e}), {largest['float32']:.1e} in float32.")
+                     f"(limit {found.limit:.0e}); in float32 {outputs:.1e} in inference, "
+                     f"{largest['float32']:.1e} in a training step.")
     else:
         kind = next(name for name, value in worst.differences.items() if value is not None and not value <= found.limit)
         lines.append(f"The twins differ: the first call beyond {found.limit:.0e} in float64 is {worst.call!r} "
