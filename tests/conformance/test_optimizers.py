@@ -357,7 +357,8 @@ def test_every_way_of_playing_ends_alike(name: str, played: dict[str, np.ndarray
     """Weights and slots, after the first half and at the end, of every mode of both frameworks."""
     dtype = CASES[name][2]
     kind = type(spec_of(name)[0]).__name__
-    tolerance = LOOSE.get(kind, 1e-12) if dtype == "float64" else 2e-5
+    # Ftrl divides sums that nearly cancel: 6e-6 in float32.
+    tolerance = LOOSE.get(kind, 1e-12) if dtype == "float64" else 2e-5 if kind == "Ftrl" else 5e-6
     compared = 0
     for key, expected in played.items():
         case_name, mode, *rest = key.split("|")

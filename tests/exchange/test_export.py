@@ -57,7 +57,6 @@ def test_exported_files(tmp_path: Path) -> None:
 @pytest.mark.frameworks
 @pytest.mark.slow
 def test_onnx_runs_with_any_batch(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
     python("-c", ONNX, str(tmp_path))
 
 
