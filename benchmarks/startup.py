@@ -2,13 +2,14 @@
 
     python benchmarks/startup.py [--rounds 10]
 
-The commands are interleaved; a ratio is that of the medians.
+The commands are interleaved; a ratio is the median of the rounds' ratios, with a 95% interval (bootstrap over rounds).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -42,10 +43,19 @@ def main() -> None:
     for _ in range(rounds + 1):  # the first round writes bytecode
         for name, code in PROGRAMS.items():
             times[name].append(seconds(code))
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
-    bare = medians["import typer, pydantic"]
-    for name, value in medians.items():
-        print(f"{name:26} {value:.3f} s  {value / bare:.2f}")
+    bare = times["import typer, pydantic"][1:]
+    for name, values in times.items():
+        ratios = [value / base for value, base in zip(values[1:], bare, strict=True)]
+        low, high = interval(ratios)
+        ratio = f"{statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]"
+        print(f"{name:26} {statistics.median(values[1:]):.3f} s  {ratio}")
+
+
+def interval(ratios: list[float]) -> tuple[float, float]:
+    """Where 95% of the medians of resampled rounds lie."""
+    draw = random.Random(0)
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return medians[50], medians[-51]
 
 
 if __name__ == "__main__":

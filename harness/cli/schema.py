@@ -88,6 +88,7 @@ def experiment_schema(definitions: dict[str, Any]) -> dict[str, Any]:
         "variants": {"type": "array", "minItems": 1, "items": variant},
         "exclude": {"type": "array", "items": {"type": "object", "minProperties": 1}},
         "verdict": class_schema(Judging, definitions),
+        "certify": {"type": "boolean"},
     }
     return {"type": "object", "additionalProperties": False, "properties": {key: properties[key] for key in KEYS}}
 
@@ -176,7 +177,7 @@ def _named(choices: dict[str, Any], names: list[str]) -> dict[str, Any]:
 
 
 def _names(family: Family[Any]) -> list[str]:
-    return sorted(family._by_name)
+    return family.names()
 
 
 def _family_of(field: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import DataError, SpecError, did_you_mean
 from harness.plan.label_targets import label_target
-from harness.plan.masking import may_be_masked
+from harness.plan.masking import mask_shapes
 from harness.plan.plan import Output
 from harness.spec.layers.base import Shape
 from harness.spec.losses import (
@@ -100,11 +100,17 @@ def _check_masked_losses(
     for output in outputs:
         shape = spec.tensors[output.node]
         losses = _loss_shape(output, shape, y[output.name].ndim)
-        if losses and losses != shape[:-1] and may_be_masked(spec, output.node):
+        mask = mask_shapes(spec).get(output.node.split(":")[0])
+        if losses and mask is not None and not _fit(losses, mask):
             raise SpecError(
-                f"the output {output.name!r} of shape {shape} carries a mask of shape {shape[:-1]}, which Keras cannot "
+                f"the output {output.name!r} of shape {shape} carries a mask of shape {mask}, which Keras cannot "
                 f"combine with its losses of shape {losses}.", where=where,
                 hint="Give targets of the output's shape, and leave the loss's axis at -1.")
+
+
+def _fit(losses: Shape, mask: Shape) -> bool:
+    """Whether two shapes are the same, as far as they are known."""
+    return len(losses) == len(mask) and all(a == b or None in (a, b) for a, b in zip(losses, mask, strict=True))
 
 
 def _loss_shape(output: Output, shape: Shape, target_rank: int) -> Shape:

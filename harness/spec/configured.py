@@ -6,9 +6,10 @@ notation in which users write one: an instance, "adam", {"Adam": {"learning_rate
 dictionary that `keras.optimizers.serialize` produces.
 """
 
-# Not with `from __future__ import annotations`: pydantic would compile these annotations anew for each subclass,
-# a twentieth of the time that `harness check` takes.
+# Not with `from __future__ import annotations`, here and in every module whose classes a plain `harness check` makes:
+# pydantic would compile the annotations anew for each subclass, a tenth of the time that the check takes.
 
+import importlib
 import re
 import struct
 from collections.abc import Iterable, Mapping
@@ -154,22 +155,40 @@ Item = TypeVar("Item", bound=Configured)
 class Family(Generic[Item]):
     """An explicit table of Configured classes, and the reader of every notation for one of them.
 
-    what: the word for error messages ("optimizer"). aliases: further names, as Keras has them ("mse").
+    what: the word for error messages ("optimizer"). aliases: further names, as Keras has them ("mse"), and the class
+    that each is for, or its name. later: {module: the names of its classes} for the rarely used ones: as making a
+    class takes half a millisecond, the module is imported when one of its classes is first asked for.
     """
 
     def __init__(
-        self, what: str, classes: Iterable[type[Item]], aliases: Mapping[str, type[Item]] | None = None
+        self, what: str, classes: Iterable[type[Item]], aliases: Mapping[str, type[Item] | str] | None = None,
+        later: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self.what = what
         self._classes: dict[str, type[Item]] = {}
         self._by_name: dict[str, type[Item]] = {}
+        self._aliases = {alias: cls for alias, cls in (aliases or {}).items() if isinstance(cls, str)}
+        self._later = {module: tuple(names) for module, names in (later or {}).items()}
+        self._waiting = {
+            spelling: module for module, names in self._later.items() for name in names for spelling in spellings(name)
+        }
         self.add(classes)
-        self._by_name.update(aliases or {})
+        self._by_name.update({alias: cls for alias, cls in (aliases or {}).items() if not isinstance(cls, str)})
+        self._order = (*self._classes, *(name for names in self._later.values() for name in names))
 
     @property
     def classes(self) -> dict[str, type[Item]]:
-        """Every class by its Keras name."""
+        """Every class by its Keras name, in the table's order."""
+        for module in self._later:
+            self._load(module)
+        for name in self._order:  # whichever of the modules were imported first
+            if name in self._classes:
+                self._classes[name] = self._classes.pop(name)
         return self._classes
+
+    def names(self) -> list[str]:
+        """Every name that `find` knows."""
+        return sorted({*self._by_name, *self._aliases, *self._waiting})
 
     def add(self, classes: Iterable[type[Item]]) -> None:
         """Takes in further classes."""
@@ -177,28 +196,49 @@ class Family(Generic[Item]):
             self._classes[cls.canonical_name()] = cls
             self._by_name.update(dict.fromkeys(spellings(cls.canonical_name()), cls))
 
+    def _load(self, module: str) -> None:
+        names = self._later[module]
+        if names[0] not in self._classes:
+            holder = importlib.import_module(module)
+            self.add(getattr(holder, name) for name in names)
+
     def knows(self, name: object) -> bool:
         """Whether `find` would find it."""
-        return name in self._by_name
+        return name in self._by_name or name in self._aliases or name in self._waiting
+
+    def attribute(self, name: str, module: str) -> type[Item]:
+        """A class of `later` as an attribute of the table's module, whose `__getattr__` this is."""
+        if not any(name in names for names in self._later.values()):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return self.find(name)
 
     def find(self, name: object) -> type[Item]:
         """The class of that name. Raises SpecError with the nearest known name."""
         if isinstance(name, str):
             # Keras reads the names of optimizers in any case, "ADAM" and all.
-            found = self._by_name.get(name) or self._by_name.get(name.lower())
-            if found is not None:
-                return found
+            for spelling in (name, name.lower()):
+                spelling = self._aliases.get(spelling, spelling)
+                if spelling in self._waiting:
+                    self._load(self._waiting[spelling])
+                if spelling in self._by_name:
+                    return self._by_name[spelling]
         raise SpecError(f"unknown {self.what} {name!r}.", hint=did_you_mean(name, self.classes))
+
+    def _holds(self, cls: type) -> bool:
+        """Whether it is one of the table's classes."""
+        if cls.__module__ in self._later:
+            self._load(cls.__module__)
+        return cls in self._classes.values()
 
     def parse(self, value: Any) -> Item:
         """Reads an instance, a name, {Name: {arguments}} or what Keras's `serialize` makes: {"class_name": ...,
         "config": {...}}, and for a function {"class_name": "function", "config": its name}."""
-        if type(value) in self.classes.values():
+        if self._holds(type(value)):
             item: Item = value
             return item
         if isinstance(value, str):
             return self.find(value)()
-        if isinstance(value, type) and value in self.classes.values():
+        if isinstance(value, type) and self._holds(value):
             cls: type[Item] = value
             return cls()
         if isinstance(value, Mapping):

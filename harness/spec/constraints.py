@@ -4,8 +4,6 @@ A constraint replaces a weight by its projection right after every batch in whic
 (keras/src/optimizers/base_optimizer.py: apply). Axes count in Keras's layout of the weight.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator

@@ -8,8 +8,6 @@
 A DatasetSpec is plain frozen data; harness/data turns it into arrays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -125,7 +123,7 @@ class DatasetSpec(Configured):
         return self.config()
 
     @classmethod
-    def parse(cls, value: Any) -> DatasetSpec:
+    def parse(cls, value: Any) -> "DatasetSpec":
         """Reads "digits", {source: ..., split: ...}, or a source with its options at the same level.
 
         Raises SpecError that names the key at fault.

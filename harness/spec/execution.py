@@ -1,7 +1,5 @@
 """How a training is executed: device, precision, tier, compilation, threads, determinism."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from pydantic import Field
@@ -35,7 +33,7 @@ class Execution(Configured):
         return self.random == "tape" or (self.random == "auto" and self.tier == "tuned")
 
     @staticmethod
-    def parse(value: Any) -> Execution:
+    def parse(value: Any) -> "Execution":
         if isinstance(value, Execution):
             return value
         if value is None:

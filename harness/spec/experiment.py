@@ -18,8 +18,6 @@ An axis is `model`, `data`, `backend`, `seed`, a field of the execution (`tier`)
 matrix is run for each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,7 +33,7 @@ from harness.spec.files import Document, read_document
 from harness.spec.overrides import apply_override, located
 
 KEYS = ("name", "question", "model", "data", "recipe", "execution", "backend", "seed", "matrix", "variants",
-        "exclude", "verdict")
+        "exclude", "verdict", "certify")
 VARIANT_KEYS = ("name", "model", "data", "recipe", "execution")
 DEFAULT_LOSS = "sparse_categorical_crossentropy"
 DEFAULT_QUESTION = "Do both frameworks train these models equally well, and which trains them faster?"
@@ -71,7 +69,7 @@ class Experiment:
 
     base: {"model", "data", "recipe", "execution"} in plain data, what the axes change. axes: axis -> its
     values, `backend` and `seed` always among them. folder: where relative paths start. overrides: what
-    `read_experiment` applied to the file.
+    `read_experiment` applied to the file. certify: whether a run certifies its trainings before it times them.
     """
 
     name: str
@@ -84,10 +82,11 @@ class Experiment:
     folder: Path | None = None
     document: Document | None = field(default=None, repr=False, compare=False)
     overrides: tuple[str, ...] = ()
+    certify: bool = True
 
     @classmethod
     def parse(cls, value: Any, *, name: str = "experiment", folder: Path | None = None,
-              document: Document | None = None) -> Experiment:
+              document: Document | None = None) -> "Experiment":
         """Reads an Experiment or a mapping with the keys above. Raises SpecError with file and line."""
         if isinstance(value, cls):
             return value
@@ -125,7 +124,7 @@ class Experiment:
             written["variants"] = [{"name": item.name, **item.changes} for item in self.variants]
         if self.exclude:
             written["exclude"] = [dict(item) for item in self.exclude]
-        return {**written, "verdict": explicit(self.verdict)["verdict"]}
+        return {**written, "verdict": explicit(self.verdict)["verdict"], "certify": self.certify}
 
 
 def read_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
@@ -155,11 +154,15 @@ def _read(value: Any, name: str, folder: Path | None, document: Document | None)
         raise SpecError(f"'verdict' is a mapping, got {verdict!r}.", where=where(document, ("verdict",)))
     with located(document, ("verdict",), verdict):
         judging = Judging(**{str(key): item for key, item in verdict.items()})
+    certify = given.get("certify", True)
+    if not isinstance(certify, bool):
+        raise SpecError(f"'certify' is true or false, got {certify!r}.", where=where(document, ("certify",)))
     return Experiment(
         name=_text(given.get("name", name), "name", document, filename=True),
         question=_text(given.get("question", DEFAULT_QUESTION), "question", document),
         base=base, axes=read_axes(given, document), variants=_variants(given.get("variants"), document),
         exclude=read_exclusions(given, document), verdict=judging, folder=folder, document=document,
+        certify=certify,
     )
 
 

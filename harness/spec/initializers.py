@@ -1,7 +1,5 @@
 """Keras's initializers as data (keras/src/initializers). plan/initial.py draws the numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """What all of Keras's metrics have in common, as data (keras/src/metrics/metric.py)."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field

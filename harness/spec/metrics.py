@@ -4,53 +4,53 @@ A metric is reported under the name that Keras would give it: the text by which 
 stays "acc"), the `name` argument, or the class's name in snake case.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from harness.errors import SpecError
 from harness.spec.configured import Family
-from harness.spec.confusion_metrics import AUC, F1Score, FBetaScore, Precision, Recall
-from harness.spec.count_metrics import (
-    BinaryIoU,
-    FalseNegatives,
-    FalsePositives,
-    IoU,
-    MeanIoU,
-    OneHotIoU,
-    OneHotMeanIoU,
-    PrecisionAtRecall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-    TrueNegatives,
-    TruePositives,
-)
-from harness.spec.mean_metrics import (
-    BinaryCrossentropy,
-    BinaryFocalCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalFocalCrossentropy,
-    CategoricalHinge,
-    ConcordanceCorrelation,
-    CosineSimilarity,
-    Hinge,
-    Huber,
-    KLDivergence,
-    LogCoshError,
-    MeanAbsolutePercentageError,
-    MeanSquaredLogarithmicError,
-    PearsonCorrelation,
-    Perplexity,
-    Poisson,
-    SparseCategoricalCrossentropy,
-    SquaredHinge,
-)
 from harness.spec.metric_base import Count, Metric
-from harness.spec.sequence_metrics import BLEU, CharacterErrorRate, WordErrorRate
+
+if TYPE_CHECKING:
+    from harness.spec.confusion_metrics import AUC, F1Score, FBetaScore, Precision, Recall
+    from harness.spec.count_metrics import (
+        BinaryIoU,
+        FalseNegatives,
+        FalsePositives,
+        IoU,
+        MeanIoU,
+        OneHotIoU,
+        OneHotMeanIoU,
+        PrecisionAtRecall,
+        RecallAtPrecision,
+        SensitivityAtSpecificity,
+        SpecificityAtSensitivity,
+        TrueNegatives,
+        TruePositives,
+    )
+    from harness.spec.mean_metrics import (
+        BinaryCrossentropy,
+        BinaryFocalCrossentropy,
+        CategoricalCrossentropy,
+        CategoricalFocalCrossentropy,
+        CategoricalHinge,
+        ConcordanceCorrelation,
+        CosineSimilarity,
+        Hinge,
+        Huber,
+        KLDivergence,
+        LogCoshError,
+        MeanAbsolutePercentageError,
+        MeanSquaredLogarithmicError,
+        PearsonCorrelation,
+        Perplexity,
+        Poisson,
+        SparseCategoricalCrossentropy,
+        SquaredHinge,
+    )
+    from harness.spec.sequence_metrics import BLEU, CharacterErrorRate, WordErrorRate
 
 __all__ = [
     "AUC", "BLEU", "METRICS", "Accuracy", "AutomaticAccuracy", "BinaryAccuracy", "BinaryCrossentropy",
@@ -144,29 +144,46 @@ class R2Score(Metric):
         return "r2_score"
 
 
+# Module -> its metrics: imported when one of them is first asked for.
+LATER = {
+    "harness.spec.confusion_metrics": ("AUC", "F1Score", "FBetaScore", "Precision", "Recall"),
+    "harness.spec.count_metrics": (
+        "BinaryIoU", "FalseNegatives", "FalsePositives", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU",
+        "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity",
+        "TrueNegatives", "TruePositives",
+    ),
+    "harness.spec.mean_metrics": (
+        "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy",
+        "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity", "Hinge", "Huber", "KLDivergence",
+        "LogCoshError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "PearsonCorrelation",
+        "Perplexity", "Poisson", "SparseCategoricalCrossentropy", "SquaredHinge",
+    ),
+    "harness.spec.sequence_metrics": ("BLEU", "CharacterErrorRate", "WordErrorRate"),
+}
 METRICS: Family[Metric] = Family(
     "metric",
     (
         AutomaticAccuracy, Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy,
-        TopKCategoricalAccuracy, SparseTopKCategoricalAccuracy, Precision, Recall, F1Score, MeanSquaredError,
-        MeanAbsoluteError, RootMeanSquaredError, R2Score, AUC, FBetaScore, MeanAbsolutePercentageError,
-        MeanSquaredLogarithmicError, LogCoshError, CosineSimilarity, PearsonCorrelation, ConcordanceCorrelation,
-        Hinge, SquaredHinge, CategoricalHinge, Poisson, KLDivergence, BinaryCrossentropy, CategoricalCrossentropy,
-        SparseCategoricalCrossentropy, Perplexity, TruePositives, TrueNegatives, FalsePositives, FalseNegatives,
-        SensitivityAtSpecificity, SpecificityAtSensitivity, PrecisionAtRecall, RecallAtPrecision, IoU, BinaryIoU,
-        MeanIoU, OneHotIoU, OneHotMeanIoU, BLEU, WordErrorRate, CharacterErrorRate, Huber, BinaryFocalCrossentropy,
-        CategoricalFocalCrossentropy,
+        TopKCategoricalAccuracy, SparseTopKCategoricalAccuracy, MeanSquaredError, MeanAbsoluteError,
+        RootMeanSquaredError, R2Score,
     ),
     aliases={
         "accuracy": AutomaticAccuracy, "acc": AutomaticAccuracy, "mse": MeanSquaredError, "MSE": MeanSquaredError,
-        "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError, "f1_score": F1Score, "r2_score": R2Score,
-        "fbeta_score": FBetaScore, "mape": MeanAbsolutePercentageError, "MAPE": MeanAbsolutePercentageError,
-        "msle": MeanSquaredLogarithmicError, "MSLE": MeanSquaredLogarithmicError, "bce": BinaryCrossentropy,
-        "BCE": BinaryCrossentropy, "logcosh": LogCoshError,
-        "log_cosh": LogCoshError, "wer": WordErrorRate, "cer": CharacterErrorRate, "kld": KLDivergence,
-        "KLD": KLDivergence, "cosine_similarity": CosineSimilarity,
+        "mae": MeanAbsoluteError, "MAE": MeanAbsoluteError, "f1_score": "F1Score", "r2_score": R2Score,
+        "fbeta_score": "FBetaScore", "mape": "MeanAbsolutePercentageError", "MAPE": "MeanAbsolutePercentageError",
+        "msle": "MeanSquaredLogarithmicError", "MSLE": "MeanSquaredLogarithmicError", "bce": "BinaryCrossentropy",
+        "BCE": "BinaryCrossentropy", "logcosh": "LogCoshError", "log_cosh": "LogCoshError", "wer": "WordErrorRate",
+        "cer": "CharacterErrorRate", "kld": "KLDivergence", "KLD": "KLDivergence",
+        "cosine_similarity": "CosineSimilarity",
     },
+    later=LATER,
 )
+
+if not TYPE_CHECKING:  # a type checker sees the imports above
+
+    def __getattr__(name):
+        return METRICS.attribute(name, __name__)
+
 
 # Arguments of Keras's metrics that a serialized one names and that are carried at their default only.
 _AT_DEFAULT: dict[str, Any] = {"from_sorted_ids": False}

@@ -5,8 +5,6 @@ a step is Keras's: clip, decoupled weight decay, update, moving average, iterati
 accumulation every batch is an iteration, and each k-th of them an update from the mean of k gradients.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from typing import Annotated, Any, ClassVar
@@ -77,7 +75,7 @@ class Optimizer(Configured):
         super().__init__(*args, **kwargs)
 
     @model_validator(mode="after")
-    def _one_way_of_clipping(self) -> Optimizer:
+    def _one_way_of_clipping(self) -> "Optimizer":
         given = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, name) is not None]
         if len(given) > 1:
             raise SpecError(f"only one of clipnorm, clipvalue and global_clipnorm can be set, got {', '.join(given)}.")

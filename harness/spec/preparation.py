@@ -4,8 +4,6 @@
 as names (`standardise`) or with arguments (`{rescale: {scale: 1/255}}`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from fractions import Fraction

@@ -4,8 +4,6 @@ A Recipe holds what a plain `fit` needs and the defaults of its phases. A Phase 
 `pretrain`, then any number of fine-tuning phases. `Recipe.resolved_phases()` is what a plan is made from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -53,7 +51,7 @@ class EarlyStopping(Configured):
     start_from_epoch: Annotated[int, Field(ge=0)] = 0
 
     @classmethod
-    def parse(cls, value: Any) -> EarlyStopping:
+    def parse(cls, value: Any) -> "EarlyStopping":
         """Reads an instance, {arguments}, {"EarlyStopping": {arguments}} or "EarlyStopping"."""
         if isinstance(value, cls):
             return value
@@ -122,7 +120,7 @@ class Phase(Configured):
     start_from: Annotated[str, Field(min_length=1)] = "previous"
 
     @classmethod
-    def parse(cls, value: Any) -> Phase:
+    def parse(cls, value: Any) -> "Phase":
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
@@ -188,7 +186,7 @@ class Recipe(Configured):
     phases: Annotated[tuple[Phase, ...], BeforeValidator(_parse_phases)] = ()
 
     @classmethod
-    def parse(cls, value: Any) -> Recipe:
+    def parse(cls, value: Any) -> "Recipe":
         """Reads an instance or a mapping of the arguments."""
         if isinstance(value, cls):
             return value
@@ -206,7 +204,7 @@ class Recipe(Configured):
         return phases
 
     @model_validator(mode="after")
-    def _first_phase_has_nothing_before_it(self) -> Recipe:
+    def _first_phase_has_nothing_before_it(self) -> "Recipe":
         if self.phases and self.phases[0].start_from in ("tensorflow", "pytorch"):
             raise SpecError(
                 f"the first phase cannot start from {self.phases[0].start_from!r}: nothing was trained before it."

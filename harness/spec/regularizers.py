@@ -3,8 +3,6 @@
 A weight's penalty is added to the loss once per step: l1 * sum(|w|) + l2 * sum(w^2), without a factor 1/2.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field

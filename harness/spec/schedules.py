@@ -3,8 +3,6 @@
 plan/schedule.py computes the rate of every step from them, once, on the host, in float64.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from typing import Annotated, Any, ClassVar
@@ -60,7 +58,7 @@ class PiecewiseConstantDecay(Schedule):
     values: tuple[Rate, ...]
 
     @model_validator(mode="after")
-    def _one_value_more(self) -> PiecewiseConstantDecay:
+    def _one_value_more(self) -> "PiecewiseConstantDecay":
         if not self.boundaries or len(self.values) != len(self.boundaries) + 1:
             raise SpecError(
                 f"there must be at least one boundary and one value more than boundaries, "

@@ -96,23 +96,14 @@ def model_from_data(data: Any, *, where: str = "model", document: Document | Non
     for index, item in enumerate(_list(data, "layers", place)):
         spot = place("layers", index)
         key, body = _entry(item, spot)
-        feeds = body.pop("inputs", None)
+        feeds = _feeds(body.pop("inputs", None), before, inputs, spot)
         arguments = body.pop("arguments", None) or {}
-        if feeds is not None:
-            feeds = [feeds] if isinstance(feeds, str) else feeds
-        if feeds is None:
-            if before is None:
-                raise SpecError("the model has several inputs: say which one feeds this layer.", where=spot,
-                                hint=f"Write inputs: [{inputs[0].name if inputs else '...'}].")
-            feeds = [before]
-        if not isinstance(feeds, (list, tuple)) or not all(isinstance(feed, str) for feed in feeds):
-            raise SpecError(f"'inputs' is a list of names, got {feeds!r}.", where=spot)
         if not isinstance(arguments, Mapping):
             raise SpecError(f"'arguments' is a mapping, got {arguments!r}.", where=spot)
         label = _call_label(body, layers, spot) if key == "call" else _new_layer(key, body, layers, taken, spot)
         count = calls[label] = calls.get(label, -1) + 1
         name = label if count == 0 else f"{label}@{count}"
-        nodes.append(Node(name, label, tuple(feeds), {str(k): _argument_value(v) for k, v in arguments.items()}))
+        nodes.append(Node(name, label, feeds, {str(k): _argument_value(v) for k, v in arguments.items()}))
         before = name
     outputs = data.get("outputs", [before])
     outputs = [outputs] if isinstance(outputs, str) else outputs
@@ -125,6 +116,19 @@ def model_from_data(data: Any, *, where: str = "model", document: Document | Non
         return ModelSpec(name, inputs, layers, _sorted(nodes, place), tuple(outputs))
     except SpecError as error:
         raise (error.at(str(document.path)) if document else error.at(where)) from None
+
+
+def _feeds(given: Any, before: str | None, inputs: tuple[InputSpec, ...], spot: str) -> tuple[str, ...]:
+    """What feeds a layer: the names that are given, or what stands before it. Raises SpecError if unclear."""
+    if given is None:
+        if before is None:
+            raise SpecError("the model has several inputs: say which one feeds this layer.", where=spot,
+                            hint=f"Write inputs: [{inputs[0].name if inputs else '...'}].")
+        return (before,)
+    feeds = [given] if isinstance(given, str) else given
+    if not isinstance(feeds, (list, tuple)) or not all(isinstance(feed, str) for feed in feeds):
+        raise SpecError(f"'inputs' is a list of names, got {feeds!r}.", where=spot)
+    return tuple(feeds)
 
 
 def _sorted(nodes: list[Node], place: Any) -> tuple[Node, ...]:

@@ -5,8 +5,6 @@ is written by its kind: `{npz: path}`, `{csv: path, target: column}`, `{images: 
 relative to the file that names them (harness/data/sources/files.py says what is refused).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -38,9 +38,14 @@ ARGUMENTS = (
     ("`flash_attention=True`",
      "Keras's TensorFlow backend does not have it",
      "leave it out: PyTorch picks its fastest kernel"),
-    ("masks, causality, windows and scores of an attention over several dimensions (`attention_axes`)",
+    ("causality, windows and scores of an attention with several dimensions between batch and features "
+     "(`attention_axes`), and masks unless it is over the last of them alone",
      "Keras's own rules for them are those of one dimension of steps",
      "reshape to one"),
+    ("under a mask: `RNN` around a stack of one cell, `BatchNormalization(axis=1)` where that dimension is 1, and "
+     "masks with less dimensions than a layer reads",
+     "Keras breaks off on them",
+     "`RNN(cell)`; `axis=-1`, or the layer before the Masking"),
     ("`lora_rank`, `quantization_config`, quantised dtype policies",
      "other layers than the ones that were asked for",
      "import the model before it is quantised or adapted"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.errors import SpecError
-from harness.spec import losses, optimizers, schedules
+from harness.spec import losses, metrics, optimizers, schedules
 from harness.spec.metrics import METRICS, metrics_by_name, parse_metric
 from harness.spec.recipe import (
     EarlyStopping,
@@ -179,6 +180,20 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "OneHotMeanIoU": {"num_classes": 3}, "IoU": {"num_classes": 3, "target_class_ids": [0, 2]},
     "OneHotIoU": {"num_classes": 3, "target_class_ids": [1]},
 }
+
+
+@pytest.mark.parametrize("table", [losses, metrics, optimizers])
+def test_what_is_imported_later_is_listed_where_it_is(table: Any) -> None:
+    family = next(getattr(table, name) for name in ("LOSSES", "METRICS", "OPTIMIZERS") if hasattr(table, name))
+    for module, names in table.LATER.items():
+        found = {name for name, item in vars(importlib.import_module(module)).items()
+                 if isinstance(item, type) and item.__module__ == module and name in family.classes}
+        assert found == set(names)
+        assert all(getattr(table, name) is family.find(name) and name in table.__all__ for name in names)
+    early = list(family.classes)[: -sum(map(len, table.LATER.values()))]
+    assert list(family.classes) == [*early, *(name for names in table.LATER.values() for name in names)]
+    with pytest.raises(AttributeError, match="no attribute 'Adma'"):
+        _ = table.Adma
 
 
 @pytest.mark.parametrize("name", METRICS.classes)

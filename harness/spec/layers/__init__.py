@@ -9,7 +9,7 @@ import importlib
 from types import ModuleType
 
 from harness.errors import SpecError, did_you_mean
-from harness.spec.configured import Family, spellings
+from harness.spec.configured import Family
 from harness.spec.layers import convolutional, core, merging, normalization, pooling, regularization, reshaping
 from harness.spec.layers.base import Layer as Layer
 from harness.spec.layers.base import Weight as Weight
@@ -46,19 +46,11 @@ NOW = (convolutional, core, merging, normalization, pooling, regularization, res
 
 
 class Vocabulary(Family[Layer]):
-    """The family of layers, part of it imported on demand."""
+    """The family of layers."""
 
     def __init__(self) -> None:
-        super().__init__("layer", [cls for family in NOW for cls in family.LAYERS])
-        self._waiting = {
-            name: family for family, layers in LATER.items() for layer in layers for name in spellings(layer)
-        }
-
-    @property
-    def classes(self) -> dict[str, type[Layer]]:
-        for family in LATER:
-            self._load(family)
-        return self._classes
+        super().__init__("layer", [cls for family in NOW for cls in family.LAYERS],
+                         later={f"{__name__}.{family}": layers for family, layers in LATER.items()})
 
     def find(self, name: object) -> type[Layer]:
         if isinstance(name, str):
@@ -68,8 +60,6 @@ class Vocabulary(Family[Layer]):
                 if operations.is_operation(name):
                     return operations.find(name)
             name = ALIASES.get(name, name)
-            if name in self._waiting:
-                self._load(self._waiting[name])
         if not super().knows(name):
             load_registrations()
         if name in REFUSED and not super().knows(name):
@@ -87,21 +77,12 @@ class Vocabulary(Family[Layer]):
 
             return operations.knows(name) or super().knows(name)
         name = ALIASES.get(name, name) if isinstance(name, str) else name
-        return name in self._waiting or super().knows(name)
-
-    def _load(self, family: str) -> None:
-        classes = _family(family).LAYERS
-        if classes[0].__name__ not in self._classes:
-            self.add(classes)
-
-
-def _family(name: str) -> ModuleType:
-    return importlib.import_module(f"{__name__}.{name}")
+        return super().knows(name)
 
 
 def families() -> tuple[ModuleType, ...]:
     """Every family's module."""
-    return (*NOW, *(_family(name) for name in LATER))
+    return (*NOW, *(importlib.import_module(f"{__name__}.{name}") for name in LATER))
 
 
 LAYERS = Vocabulary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
@@ -90,6 +91,14 @@ class Softmax(Layer):
         if len(shapes) == 2:
             self._check_mask(shapes[0], shapes[1])
         return shapes[0]
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        if len(shapes) == 1 and masks[0] is not None:  # Keras hands it the mask, whose shape never fits
+            raise SpecError(
+                f"the mask of shape {masks[0]} that reaches this Softmax does not fit its input of shape {shapes[0]}.",
+                hint='Use Activation("softmax"), which takes no notice of masks.')
 
     def _check_mask(self, shape: Shape, mask: Shape) -> None:
         pairs = zip(reversed(mask), reversed(shape), strict=False)

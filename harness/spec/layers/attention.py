@@ -28,7 +28,8 @@ class MultiHeadAttention(Projected):
 
     Masks of the inputs (Keras's `_keras_mask`) are joined with attention_mask; the output carries the query's
     mask. A query that may see no key attends to all keys evenly if dropout is 0, and to none (its output is
-    the bias) if dropout is not 0, in inference too: Keras takes two code paths.
+    the bias) if dropout is not 0, in inference too, or if the inputs have several dimensions between batch and
+    features: Keras takes two code paths.
     """
 
     # Keras hands activity_regularizer on to the projections (multi_head_attention.py).
@@ -91,6 +92,25 @@ class MultiHeadAttention(Projected):
             raise SpecError(f"MultiHeadAttention: {options[0]} is for inputs (batch, steps, features), got "
                             f"{shapes[0]}.", hint="Reshape to one dimension of steps.")
         return super().call_shape(shapes, arguments)
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        query, axes = shapes[0], self.axes(shapes[0])
+        # Keras puts the dimensions of a mask against those of the scores in their order, without regard for the axes
+        # (multi_head_attention.py: _compute_attention_mask).
+        scores = (*self.apart(query), *(query[axis] for axis in axes), *(shapes[1][axis] for axis in axes))
+        for index, (shape, mask) in enumerate(zip(shapes, masks, strict=True)):
+            if mask is None:
+                continue
+            sizes = (*shape[1:-2], shape[-2], 1) if index == 0 else (*shape[1:-2], 1, shape[-2])
+            fits = len(sizes) == len(scores) and all(
+                size in (1, score) and size is not None for size, score in zip(sizes, scores, strict=True))
+            if not fits and axes != (len(query) - 2,):
+                raise SpecError(
+                    f"MultiHeadAttention over the dimensions {axes} of a query of shape {query}: the mask of shape "
+                    f"{mask} does not fit, which Keras takes for one of attention over dimension {len(query) - 2}.",
+                    hint=f"Write attention_axes={len(query) - 2}, reshape to one dimension of steps, or use no mask.")
 
     @property
     def stochastic(self) -> bool:

@@ -3,8 +3,7 @@
 Shapes are tuples with the batch dimension first, as Keras writes them: (None, 28, 28, 1).
 """
 
-# Not with `from __future__ import annotations`: pydantic would compile these annotations anew for each subclass,
-# a twentieth of the time that `harness check` takes.
+# Not with `from __future__ import annotations` (harness/spec/configured.py says why).
 
 import math
 from collections.abc import Mapping
@@ -137,6 +136,16 @@ class Layer(Configured):
     def call_mask_rule(self, arguments: Mapping[str, Any]) -> MaskRule:
         """The mask rule of a call with these further arguments."""
         return self.mask_rule
+
+    @property
+    def ends_masks(self) -> bool:
+        """Whether a layer that reads masks hands none on."""
+        return False
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        """Raises SpecError where Keras's layer breaks off on masks of these shapes on its inputs (None: no mask)."""
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         """The weights, in Keras's order, for the given input shapes."""

@@ -87,6 +87,16 @@ class Bidirectional(Layer):
         return self.backward_layer or _with(self.layer, go_backwards=True)
 
     @property
+    def ends_masks(self) -> bool:
+        return self.layer.ends_masks
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        for inner in (self.layer, self.second):
+            inner.check_masks(shapes, masks, arguments)
+
+    @property
     def stochastic(self) -> bool:
         return self.layer.stochastic or self.second.stochastic
 

@@ -1,7 +1,5 @@
 """Convolutional layers (keras/src/layers/convolutional). Kernels are (space..., inputs, outputs)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -41,7 +39,7 @@ class _Conv(Layer):
         return a.kernel_size, a.strides, a.dilation_rate, a.padding
 
     @model_validator(mode="after")
-    def _check(self) -> _Conv:
+    def _check(self) -> "_Conv":
         check_dilation(self)
         a: Any = self
         if a.filters % a.groups:

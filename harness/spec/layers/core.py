@@ -1,7 +1,5 @@
 """Core layers (keras/src/layers/core)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar
 

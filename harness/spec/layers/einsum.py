@@ -1,7 +1,5 @@
 """The shapes behind an einsum equation of a layer (keras/src/layers/core/einsum_dense.py: _analyze_einsum_string)."""
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Merging layers (keras/src/layers/merging): several tensors in, one out."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from harness.errors import SpecError

@@ -1,7 +1,5 @@
 """Normalization layers (keras/src/layers/normalization)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -89,6 +87,23 @@ class BatchNormalization(Layer):
     renorm_clipping: RenormClipping | None = None
     renorm_momentum: float = 0.99
     synchronized: bool = False
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        (shape,), (mask,) = shapes, masks
+        if mask is None:
+            return
+        if len(mask) != len(shape) - 1:
+            raise SpecError(f"Keras's BatchNormalization takes a mask of {len(shape) - 1} dimensions for inputs of "
+                            f"shape {shape}, and the one that reaches it has {len(mask)}: {mask}.",
+                            hint="Normalize before the tensor gets its further dimensions.")
+        if self.trainable and self.axis != -1 and shape[self.axis] == 1:
+            # batch_normalization.py: _moments squeezes the only mean away, whose size is asked for next.
+            raise SpecError(f"under a mask Keras's BatchNormalization(axis={self.axis}) breaks off where that "
+                            f"dimension is 1, as in inputs of shape {shape}.",
+                            hint="Write axis=-1 if it is the last dimension; else put the layer before the Masking or "
+                                 "the Embedding.")
 
     @field_validator("axis", mode="before")
     @classmethod

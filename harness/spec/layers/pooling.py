@@ -1,7 +1,5 @@
 """Pooling layers (keras/src/layers/pooling)."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from pydantic import field_validator
@@ -120,6 +118,10 @@ class GlobalAveragePooling1D(_GlobalPooling):
     """The mean over the steps; masked steps do not count."""
 
     mask_rule: ClassVar[MaskRule] = "own"
+
+    @property
+    def ends_masks(self) -> bool:
+        return True
 
 
 class GlobalAveragePooling2D(_GlobalPooling):

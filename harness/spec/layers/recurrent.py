@@ -114,6 +114,17 @@ class Recurrent(Layer):
         one, steps = self.step_flops(self._step(*shapes)), shapes[0][1]
         return None if one is None or steps is None else one * steps
 
+    @property
+    def ends_masks(self) -> bool:
+        return not self.return_sequences
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        if masks[0] is not None and len(masks[0]) != 2:
+            raise SpecError(f"{type(self).__name__} takes a mask (batch, steps), and the one that reaches it has the "
+                            f"shape {masks[0]}.", hint="Mask the steps that this layer reads, and no others.")
+
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         """Raises SpecError for an argument of the call that the layer does not have."""
         check_arguments(self, arguments, self.return_sequences)
@@ -199,6 +210,15 @@ class RNN(CellReader):
     @property
     def numbered(self) -> bool:
         return self.cell.numbered
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        super().check_masks(shapes, masks, arguments)
+        masked = masks[0] is not None or "mask" in arguments
+        if masked and self.numbered and len(self.stack) == 1 and not self.unroll and "initial_state" not in arguments:
+            raise SpecError("under a mask Keras loses the list of states of a stack of one cell.",
+                            hint="Write RNN(cell), without StackedRNNCells or a list around it, which means the same.")
 
 
 class Single(CellReader):

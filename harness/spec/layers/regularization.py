@@ -1,7 +1,5 @@
 """Regularisation layers (keras/src/layers/regularization): dropout and noise, in training only."""
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Reshaping layers (keras/src/layers/reshaping)."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """What layers that slide a window over space or time share: their arguments, and the sizes that come out."""
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Callable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -57,6 +58,12 @@ class TimeDistributed(Layer):
         if self.remembers(*shapes) or self.stochastic:
             known(shapes[0][1], self, "the number of steps")
         return (output[0], shapes[0][1], *output[1:])  # type: ignore[return-value]
+
+    def check_masks(
+        self, shapes: tuple[Shape, ...], masks: tuple[Shape | None, ...], arguments: Mapping[str, Any]
+    ) -> None:
+        if masks[0] is not None and self.layer.mask_rule == "own":  # of a step, without the steps
+            self.layer.check_masks((self.step_shape(*shapes),), ((masks[0][0], *masks[0][2:]),), {})
 
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         return tuple(
