@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.data import Dataset, from_arrays
+from harness.data.text_prefix import host_inputs
 from harness.errors import DataError
 
 if TYPE_CHECKING:
@@ -47,14 +48,23 @@ def built_for(model: Model, x: Any) -> None:
 
 
 def inputs(model: Model, x: Any, precision: str) -> dict[str, np.ndarray]:
-    """Input name -> array, with Keras's correction of the rank (keras/src/models/functional.py)."""
+    """Input name -> array, with Keras's correction of the rank (keras/src/models/functional.py), as the frameworks get
+    them: behind layers of text, which the host computes here, the inputs are those of `device_part`.
+
+    Raises DataError for text that no layer reads.
+    """
     refuse_stream(x)
     names = [item.name for item in model.graph.spec.inputs]
     found = _by_name(x, names, "input")
-    return {
-        name: _as_wanted(found[name], tensor, precision)
-        for name, tensor in zip(names, model.graph.inputs, strict=True)
+    wanted = {
+        name: _as_wanted(found[name], tensor) for name, tensor in zip(names, model.graph.inputs, strict=True)
     }
+    ready = {name: _cast(array, precision) for name, array in host_inputs(model.graph.spec, wanted).items()}
+    for name, array in ready.items():
+        if array.dtype.kind not in "iufb":
+            raise DataError(f"the input {name} is no array of numbers but of {array.dtype}.", where="x",
+                            hint="Encode text as whole numbers, or begin the model with a TextVectorization.")
+    return ready
 
 
 def targets(model: Model, y: Any, precision: str) -> dict[str, np.ndarray]:
@@ -89,13 +99,13 @@ def _array(value: Any, what: str) -> np.ndarray:
         raise DataError(f"the {what} is no array: {error}.", hint=hint) from None
 
 
-def _as_wanted(array: np.ndarray, tensor: Tensor, precision: str) -> np.ndarray:
+def _as_wanted(array: np.ndarray, tensor: Tensor) -> np.ndarray:
     wanted = tensor.shape
     if array.ndim == len(wanted) + 1 and array.shape[-1] == 1:
         array = array[..., 0]
     elif array.ndim == len(wanted) - 1 and wanted[-1] == 1:
         array = array[..., None]
-    return _cast(array, precision)
+    return array
 
 
 def _cast(array: np.ndarray, precision: str) -> np.ndarray:

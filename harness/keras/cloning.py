@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.errors import SpecError
+from harness.keras.adapting import Adapting
 from harness.keras.graph import CALLED_BY
 from harness.keras.layers import in_front_of
 from harness.keras.model import Model
@@ -42,6 +43,8 @@ def _clone(item: Any) -> Any:
         return Input(item.shape[1:], dtype=item.dtype, name=item.name)
     if isinstance(item, Model):
         return clone_model(item)
+    if isinstance(item, Adapting):
+        item.check_learned()
     copy = in_front_of(copy_layer(item.spec))
     copy.trainable, copy.is_operation = item.trainable, item.is_operation
     return copy

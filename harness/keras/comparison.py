@@ -12,7 +12,7 @@ from harness.report.wording import metric, number
 
 MORE = (
     "More evidence: run this again with other seeds, and with HARNESS_RESULTS set to a folder; "
-    "such runs count together."
+    "such runs count together. HARNESS_CERTIFY=1 certifies the two trainings first, which a verdict needs."
 )
 
 

@@ -18,6 +18,7 @@ from harness.backends.contract import State
 from harness.data import Dataset, save
 from harness.errors import CellFailed, SpecError
 from harness.keras import arrays
+from harness.keras.certifying import certify_fit
 from harness.keras.comparison import Comparison
 from harness.keras.history import History
 from harness.keras.progress import Progress
@@ -36,6 +37,7 @@ from harness.runner.workers import Job, JobResult, worker
 from harness.spec.dataset import DatasetSpec
 from harness.spec.execution import Execution
 from harness.spec.explicit import explicit
+from harness.spec.host import device_part
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import EarlyStopping, Recipe
 from harness.training.state import read_state, to_tensors
@@ -93,7 +95,7 @@ def fit(model: Model, x: Any, y: Any, batch_size: int | None, epochs: int, verbo
         class_weight=None if not class_weight else {int(key): float(value) for key, value in class_weight.items()},
         phases=[{"name": phase_name(model.fits), "epochs": _whole("epochs", epochs)}],
     )
-    spec = frozen_as_compiled(model)
+    spec = device_part(frozen_as_compiled(model))  # `arrays` holds what the host computes of text
     seed = model.seed if model.fits == 0 else derived(model.seed, "fit", model.fits)
     setting = content_hash([model.fitted, spec.digest, explicit(recipe), explicit(settings), dataset.fingerprint])
     folder = STATE.results_folder(model.graph.spec.name, f"{recipe.phases[0].name}-{setting[:8]}")
@@ -124,6 +126,7 @@ def train_halves(job: Fit, progress: Progress) -> dict[str, str]:
     lock = FileLock(machine_lock_path())
     try:
         with lock.held(progress.waits):
+            certify_fit(job)
             for half in names:
                 failures += train_half(job, half, progress)
     finally:

@@ -15,6 +15,7 @@ from harness.keras.weights import canonical, half_of
 from harness.records.checkpoint import save_checkpoint
 from harness.runner.workers import Job, worker
 from harness.spec.explicit import explicit
+from harness.spec.host import device_part
 from harness.spec.recipe import Recipe
 from harness.training.state import to_tensors
 
@@ -56,8 +57,9 @@ def _run(function: str, model: Model, recipe: Recipe, settings: Any, folder: Pat
          batch_size: int) -> Any:
     half = half_of(framework)
     save_checkpoint(folder / "weights.safetensors", to_tensors(State(canonical(model, half))))
+    spec = device_part(model.spec)  # `arrays` holds what the host computes of text
     return worker(half).run(Job(f"harness.keras.jobs:{function}", {
-        "model": model.spec.to_data(), "recipe": explicit(recipe), "execution": explicit(settings), "backend": half,
+        "model": spec.to_data(), "recipe": explicit(recipe), "execution": explicit(settings), "backend": half,
         "data": str(folder / "arrays.npz"), "weights": str(folder / "weights.safetensors"),
         "out": str(folder / "outputs.npz"), "batch_size": batch_size,
     })).unwrap()

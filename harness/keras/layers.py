@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.errors import SpecError
+from harness.keras.adapting import learning
 from harness.keras.keras_layers import NAMES
 from harness.keras.refusals import namespace
 from harness.spec.configured import snake_case
@@ -234,8 +235,9 @@ def class_for(spec_class: type[LayerSpec]) -> type[Layer]:
     """The class that stands in front of a layer class of the spec."""
     if spec_class not in _CLASSES:
         body = {"spec_class": spec_class, "__doc__": spec_class.__doc__, "__module__": __name__}
+        bases = (*learning(spec_class.__name__), Layer)
         _CLASSES[spec_class] = types.new_class(
-            spec_class.__name__, (Layer,), {"of_harness": True}, lambda space: space.update(body)
+            spec_class.__name__, bases, {"of_harness": True}, lambda space: space.update(body)
         )
     return _CLASSES[spec_class]
 

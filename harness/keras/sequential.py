@@ -12,6 +12,9 @@ from harness.keras.model import Model
 from harness.spec.layers.base import Layer as LayerSpec
 from harness.spec.notation import Input, Tensor
 
+# What the first layer of a model reads that is built by its data, where it is no floating-point number.
+_READS = {"Embedding": "int32", "TextVectorization": "string", "StringLookup": "string"}
+
 
 class Sequential(Model, of_harness=True):
     """keras.Sequential([...]): a chain of layers. Without an input shape it is built by the first data it sees."""
@@ -93,8 +96,7 @@ class Sequential(Model, of_harness=True):
         """Builds it for examples of that shape, if it has no input shape of its own."""
         if self._graph is None:
             first = self._stack()[0] if self._stack() else None
-            ids = isinstance(first, Layer) and type(first.spec).__name__ == "Embedding"
-            self._rebuild(shape, "int32" if ids else None)
+            self._rebuild(shape, _READS.get(type(first).__name__))
 
     @property
     def layers(self) -> list[Any]:
