@@ -35,7 +35,7 @@ IN_PLACE_OF = {
 # Methods that nothing but print(model) needs.
 NOT_NEEDED = {"extra_repr", "__repr__"}
 # Tables of which only the used entries are written, and only what the definitions' texts and arguments name.
-TABLES = {"ACTIVATIONS", "OF_LAYERS"}
+TABLES = {"ACTIVATIONS", "IN_PLACE", "OF_LAYERS"}
 OUTSIDE = {"torch"}
 
 

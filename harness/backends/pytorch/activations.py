@@ -61,13 +61,17 @@ def sparsemax(x: torch.Tensor) -> torch.Tensor:
 
 def relu(
     x: torch.Tensor, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+    inplace: bool = False,
 ) -> torch.Tensor:
-    """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold."""
+    """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold.
+
+    inplace: into the memory of x, for relu, leaky relu and relu6; the others need x for longer.
+    """
     if threshold == 0:
         if max_value is None:
-            return F.leaky_relu(x, r32(negative_slope)) if negative_slope else torch.relu(x)
+            return F.leaky_relu(x, r32(negative_slope), inplace) if negative_slope else F.relu(x, inplace)
         # At the ceiling relu6's gradient is 0 and that of every other ceiling 1.
-        y = F.relu6(x) if max_value == 6 else torch.relu(x).clamp(0.0, r32(max_value))
+        y = F.relu6(x, inplace and not negative_slope) if max_value == 6 else torch.relu(x).clamp(0.0, r32(max_value))
     else:
         y = torch.where(x > r32(threshold), x, torch.zeros_like(x))
         y = y if max_value is None else y.clamp(0.0, r32(max_value))
@@ -112,13 +116,33 @@ ACTIVATIONS: dict[str, Activation] = {
     "sparse_sigmoid": sparse_sigmoid,
     "sparsemax": sparsemax,
 }
+# Those that torch also writes over their input, with the same values.
+IN_PLACE: dict[str, Activation] = {
+    "relu": torch.relu_,
+    "relu6": functools.partial(F.relu6, inplace=True),
+    "elu": functools.partial(F.elu, inplace=True),
+    "sigmoid": torch.sigmoid_,
+    "tanh": torch.tanh_,
+    "silu": functools.partial(F.silu, inplace=True),
+    "leaky_relu": lambda x: F.leaky_relu(x, r32(0.2), inplace=True),
+    "mish": functools.partial(F.mish, inplace=True),
+    "exponential": torch.exp_,
+}
 # What the layers do that stand in for an activation.
 OF_LAYERS: dict[str, Callable[..., torch.Tensor]] = {"ReLU": relu, "LeakyReLU": leaky_relu, "ELU": F.elu}
 
 
-def activation_function(name: str | dict[str, Any] | None) -> Activation | None:
-    """The function of that name, or of {layer: {arguments}}; None for linear."""
+def written_over(name: str, x: torch.Tensor) -> torch.Tensor:
+    """The activation of that name, in the memory of x where no gradient is asked for: with one, torch would have to
+    copy what it keeps of x, or of the tensor that x is a view of."""
+    return ACTIVATIONS[name](x) if torch.is_grad_enabled() else IN_PLACE[name](x)
+
+
+def activation_function(name: str | dict[str, Any] | None, inplace: bool = False) -> Activation | None:
+    """The function of that name, or of {layer: {arguments}}; None for linear. inplace: it may write over its input."""
     if isinstance(name, dict):
         ((layer, arguments),) = name.items()
         return functools.partial(OF_LAYERS[layer], **arguments)
+    if inplace and name in IN_PLACE:
+        return functools.partial(written_over, name)
     return None if name is None else ACTIVATIONS[name]

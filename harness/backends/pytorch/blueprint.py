@@ -20,7 +20,6 @@ from harness.backends.pytorch.model import CHANNELS_LAST, Network, Step, build_n
 from harness.backends.pytorch.recording import Constructions, recording
 from harness.errors import SpecError
 from harness.spec.layers.base import Shape
-from harness.spec.layers.core import Masking
 from harness.spec.model import ModelSpec
 
 # Sizes tried for dimensions that the spec leaves open.
@@ -118,19 +117,9 @@ def draw_blueprint(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: st
     open_ = any(size is None for item in spec.inputs for size in item.shape[1:])
     size = OPEN_SIZES[0]
     notes: dict[str, CallNote] = {}
-    if open_ or network.promotes or _makes_masks(spec):
+    if open_ or network.promotes or network.masked:
         size, notes = _look(network, OPEN_SIZES if open_ else OPEN_SIZES[:1])
     return Blueprint(network, constructions, notes, size)
-
-
-def _makes_masks(spec: ModelSpec) -> bool:
-    """Whether a mask may begin in this model; a layer from outside the vocabulary might."""
-    return any(
-        layer.mask_rule == "own" and (
-            getattr(layer, "mask_zero", False) or isinstance(layer, Masking)
-            or not type(layer).__module__.startswith("harness."))
-        for layer in spec.layers.values()
-    )
 
 
 def _look(network: Network, sizes: Sequence[int]) -> tuple[int, dict[str, CallNote]]:

@@ -23,9 +23,22 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.spec.layers.core import Masking
+from harness.spec.model import ModelSpec
+
 Mask = torch.Tensor | None
 # One for each tensor of a call; at least one of them is there.
 Masks = tuple[Mask, ...]
+
+
+def makes_masks(spec: ModelSpec) -> bool:
+    """Whether a mask may begin in this model; a layer from outside the vocabulary might."""
+    return any(
+        layer.mask_rule == "own" and (
+            getattr(layer, "mask_zero", False) or isinstance(layer, Masking)
+            or not type(layer).__module__.startswith("harness."))
+        for layer in spec.layers.values()
+    )
 
 
 class MaskBook:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from harness.backends.pytorch.building import WithoutFirstValues, build_module, module_names
-from harness.backends.pytorch.masks import MaskBook
+from harness.backends.pytorch.masks import MaskBook, makes_masks
+from harness.backends.pytorch.overwriting import overwriting_layers
 from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import read_weight, weight_maps, write_weight
 from harness.errors import SpecError
@@ -54,13 +55,16 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         self.module_names = module_names(spec.first_calls)
-        self.layers = nn.ModuleDict({self.module_names[name]: build_module(spec, name) for name in spec.first_calls})
         order = execution_order(spec)
+        last_reads = _last_reads(order, spec.outputs)
+        inplace = overwriting_layers(spec, order, last_reads)
+        self.layers = nn.ModuleDict({
+            self.module_names[name]: build_module(spec, name, name in inplace) for name in spec.first_calls})
         self.steps = [
             Step(node.name, node.layer, self.layer(node.layer), node.inputs,
                  spec.layers[node.layer].call_mask_rule(node.arguments),
                  {} if isinstance(spec.layers[node.layer], Operation) else dict(node.arguments), last)
-            for node, last in zip(order, _last_reads(order, spec.outputs), strict=True)
+            for node, last in zip(order, last_reads, strict=True)
         ]
         self.input_names = tuple(item.name for item in spec.inputs)
         # Whole numbers become floating-point where they meet another layer than an Embedding, as in Keras: only
@@ -69,6 +73,7 @@ class Network(nn.Module):
         # Layers that compute in another dtype than the model, to which their inputs are cast, as Keras casts them.
         self.own_dtypes = _own_dtypes(spec, dtype)
         self.promotes = _meets_whole_numbers(spec) or bool(self.own_dtypes) or meets_other_types(spec)
+        self.masked = makes_masks(spec)  # whether there is anything to keep book of
         self.chain = _chain(self)
         # Call -> the modules that draw in it and their key, where a layer that draws is called more than once.
         self.keys_of_call: dict[str, tuple[list[Keyed], torch.Tensor]] = {}
@@ -125,14 +130,14 @@ class Network(nn.Module):
         feeds = [values[name] for name in step.inputs]
         if self.promotes:
             feeds = [self._promoted(x, step) for x in feeds]
-        arguments = {key: _resolve(value, values) for key, value in step.arguments.items()}
+        arguments = {key: _resolve(value, values) for key, value in step.arguments.items()} if step.arguments else {}
         if bare:
             values[step.output] = step.module.pre_activation(*feeds)  # type: ignore[operator]
             masks.hand_on(step.output, step.inputs[0])
             return
-        if step.rule != "own":
+        if step.rule != "own" or not self.masked:
             result = step.module(*feeds, **arguments)
-            if step.rule == "pass":
+            if step.rule == "pass" and self.masked:
                 masks.hand_on(step.output, step.inputs[0])
         else:
             several = len(feeds) > 1 or bool(arguments)

@@ -19,7 +19,7 @@ from harness.spec.order import execution_order
 x = Input((6,), name="x")
 a = layers.Dense(4, name="a")(x)
 b = layers.ReLU(name="b")(a)
-c = layers.Add(name="c")([a, b])
+c = layers.Subtract(name="c")([a, b])
 d = layers.Dense(2, name="d")(c)
 spec = Model(x, [d, b], name="m")
 order = execution_order(spec)

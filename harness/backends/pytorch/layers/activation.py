@@ -15,21 +15,27 @@ from harness.spec.layers.base import Shape
 
 
 class ReLU(nn.Module):
-    """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold."""
+    """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold.
+
+    inplace: writes over its input where no gradient is asked for.
+    """
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+        inplace: bool = False,
     ) -> None:
         super().__init__()
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
+        self.inplace = inplace
 
     def extra_repr(self) -> str:
         return f"max_value={self.max_value}, negative_slope={self.negative_slope}, threshold={self.threshold}"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return relu(x, self.max_value, self.negative_slope, self.threshold)
+        inplace = self.inplace and not torch.is_grad_enabled()
+        return relu(x, self.max_value, self.negative_slope, self.threshold, inplace)
 
 
 class PReLU(nn.Module):
@@ -81,8 +87,8 @@ class Softmax(nn.Module):
         return torch.exp(x - torch.logsumexp(x, self.axis, keepdim=True))
 
 
-def build_relu(layer: spec.ReLU, *shapes: Shape) -> nn.Module:
-    return ReLU(layer.max_value, layer.negative_slope, layer.threshold)
+def build_relu(layer: spec.ReLU, *shapes: Shape, inplace: bool = False) -> nn.Module:
+    return ReLU(layer.max_value, layer.negative_slope, layer.threshold, inplace)
 
 
 def build_leaky_relu(layer: spec.LeakyReLU, *shapes: Shape) -> nn.Module:

@@ -1,4 +1,5 @@
-"""Attention in PyTorch: nn.Linear projections around F.scaled_dot_product_attention, and attention without them.
+"""Attention in PyTorch: nn.Linear projections around F.scaled_dot_product_attention; unprojected_attention.py holds the
+attentions without them.
 
 Shape letters: B batch, T query steps, S key and value steps, D features, N heads, K key size, V value size.
 
@@ -17,9 +18,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from harness.backends.pytorch.activations import r32
+from harness.backends.pytorch.layers.unprojected_attention import build_attention
 from harness.backends.pytorch.masks import Masks
 from harness.backends.pytorch.randomness import Keyed
-from harness.backends.pytorch.weights import WeightMap, reshaped, same
+from harness.backends.pytorch.weights import WeightMap, reshaped
 from harness.spec.layers import attention as spec
 from harness.spec.layers.base import Shape
 
@@ -28,8 +30,8 @@ class MultiHeadAttention(Keyed):
     """keras.layers.MultiHeadAttention on (query, value, key).
 
     inputs: the features of query, value and key. Fewer `key_heads` than `heads`: neighbouring queries share keys and
-    values. A query that may see no key: the mean of all values if `rate` is 0, nothing otherwise (as in Keras).
-    axes: of inputs with several dimensions between batch and features, those over which there is attention.
+    values. A query that may see no key: the mean of all values if `rate` is 0, nothing otherwise or with axes (as in
+    Keras). axes: of inputs with several dimensions between batch and features, those over which there is attention.
     erases_masks: Keras's layer takes the masks off the tensors it is called on.
     """
 
@@ -61,25 +63,30 @@ class MultiHeadAttention(Keyed):
         return_attention_scores: bool = False,
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         key = value if key is None else key
-        if masks is not None and self.axes is not None:
-            raise ValueError("masks of attention over several dimensions are not supported")
-        if self.axes is not None:
-            return self._over_axes(query, value, key, self.axes)
         seen_BTS = None if attention_mask is None else attention_mask.bool()
         if masks is not None:
             seen_BTS = self._with_masks(seen_BTS, masks)
+        if self.axes is not None:
+            return self._over_axes(query, value, key, self.axes, seen_BTS)
         return self._attend(query, value, key, seen_BTS, use_causal_mask, return_attention_scores)
 
     def _over_axes(
         self, query: torch.Tensor, value: torch.Tensor, key: torch.Tensor, axes: tuple[int, ...],
+        seen: torch.Tensor | None,
     ) -> torch.Tensor:
-        """The axes' dimensions become the steps, all others examples, and all go back to their places."""
+        """The axes' dimensions become the steps, all others examples, and all go back to their places.
+
+        seen: (examples..., T or 1, S or 1). Like Keras, whatever the axes: the last dimension's masks fit by meaning,
+        another's if the sizes happen to be the same (harness/spec/layers/attention.py: check_masks).
+        """
         apart = [axis for axis in range(query.dim() - 1) if axis not in axes]
         order = (*apart, *axes, query.dim() - 1)
         examples, steps = [query.shape[axis] for axis in apart], [query.shape[axis] for axis in axes]
         query_BTD, value_BSD, key_BSD = (
             x.permute(order).flatten(0, len(apart) - 1).flatten(1, -2) for x in (query, value, key))
-        y_BT = self._attend(query_BTD, value_BSD, key_BSD)
+        if seen is not None:
+            seen = seen.expand(*examples, -1, -1).flatten(0, -3)
+        y_BT = self._attend(query_BTD, value_BSD, key_BSD, seen)
         y = y_BT.reshape(*examples, *steps, *self.output_sizes)
         places = sorted(range(len(order) - 1), key=order.__getitem__)
         return y.permute(*places, *range(len(places), y.dim()))
@@ -145,7 +152,8 @@ class MultiHeadAttention(Keyed):
         seen_BNT1 = mask_BNTS.any(-1, keepdim=True)
         mask_BNTS = (mask_BNTS | ~seen_BNT1).expand(-1, -1, q_BNTK.shape[2], k_BNSK.shape[2])
         y_BNTV = F.scaled_dot_product_attention(q_BNTK, k_BNSK, v_BNSV, attn_mask=mask_BNTS, scale=self.scale)
-        blind_BN1V = torch.zeros_like(v_BNSV[:, :, :1]) if self.rate > 0 else v_BNSV.mean(2, keepdim=True)
+        nothing = self.rate > 0 or self.axes is not None
+        blind_BN1V = torch.zeros_like(v_BNSV[:, :, :1]) if nothing else v_BNSV.mean(2, keepdim=True)
         return torch.where(seen_BNT1, y_BNTV, blind_BN1V)
 
     def _scores(
@@ -167,70 +175,6 @@ class GroupQueryAttention(MultiHeadAttention):
     """keras.layers.GroupQueryAttention: fewer heads of keys and values than of queries. Masks stay on its inputs."""
 
     erases_masks = False
-
-
-class Attention(Keyed):
-    """keras.layers.Attention or AdditiveAttention: no projections; scores "dot", "concat" or "additive".
-
-    Hidden scores are lowered by 1e9, not replaced: a query that sees nothing weighs the values by its scores.
-    """
-
-    keras_weights = {"scale": same("scale"), "concat_score_weight": same("concat_score_weight")}
-
-    def __init__(self, score: str, features: int, use_scale: bool = False, rate: float = 0.0) -> None:
-        super().__init__()
-        self.score, self.rate = score, rate
-        size = (features,) if score == "additive" else ()
-        self.scale = nn.Parameter(torch.empty(size)) if use_scale else None
-        self.concat_score_weight = nn.Parameter(torch.empty(())) if score == "concat" else None
-
-    def extra_repr(self) -> str:
-        return f"{self.score}, dropout={self.rate}"
-
-    def forward(
-        self, query_BTD: torch.Tensor, value_BSV: torch.Tensor, key_BSD: torch.Tensor | None = None, *,
-        masks: Masks | None = None, use_causal_mask: bool = False, return_attention_scores: bool = False,
-    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        key_BSD = value_BSV if key_BSD is None else key_BSD
-        drops = self.training and self.rate > 0
-        mask_BS = None if masks is None else masks[1]
-        weights_BTS = None
-        if self.score == "dot" and mask_BS is None and not drops and not return_attention_scores:
-            scaled_BTD = query_BTD if self.scale is None else query_BTD * self.scale
-            y_BTV = F.scaled_dot_product_attention(scaled_BTD, key_BSD, value_BSV, is_causal=use_causal_mask, scale=1.0)
-        else:
-            weights_BTS = self._weights(query_BTD, key_BSD, mask_BS, use_causal_mask, drops)
-            y_BTV = weights_BTS @ value_BSV
-        if masks is not None and masks[0] is not None:
-            y_BTV = torch.where(masks[0].unsqueeze(-1), y_BTV, torch.zeros_like(y_BTV))
-        return (y_BTV, weights_BTS) if return_attention_scores and weights_BTS is not None else y_BTV
-
-    def compute_mask(self, inputs: Sequence[torch.Tensor], masks: Masks) -> torch.Tensor | None:
-        return masks[0]
-
-    def _scores(self, query_BTD: torch.Tensor, key_BSD: torch.Tensor) -> torch.Tensor:
-        if self.score == "dot":
-            scores_BTS = query_BTD @ key_BSD.transpose(1, 2)
-            return scores_BTS if self.scale is None else scores_BTS * self.scale
-        sums_BTSD = query_BTD.unsqueeze(2) + key_BSD.unsqueeze(1)
-        if self.concat_score_weight is not None:
-            sums_BTSD = sums_BTSD if self.scale is None else self.scale * sums_BTSD
-            return self.concat_score_weight * torch.tanh(sums_BTSD).sum(-1)
-        return torch.tanh(sums_BTSD).sum(-1) if self.scale is None else torch.tanh(sums_BTSD) @ self.scale
-
-    def _weights(
-        self, query_BTD: torch.Tensor, key_BSD: torch.Tensor, mask_BS: torch.Tensor | None, causal: bool, drops: bool,
-    ) -> torch.Tensor:
-        scores_BTS = self._scores(query_BTD, key_BSD)
-        seen = None if mask_BS is None else mask_BS.unsqueeze(1)
-        if causal:
-            earlier = torch.ones(scores_BTS.shape[1:], dtype=torch.bool, device=scores_BTS.device).tril()
-            seen = earlier if seen is None else seen & earlier
-        if seen is not None:
-            large = 65504.0 if scores_BTS.dtype == torch.float16 else 1e9
-            scores_BTS = torch.where(seen, scores_BTS, scores_BTS - large)
-        weights_BTS = torch.softmax(scores_BTS, -1)
-        return self.dropout(weights_BTS, self.rate) if drops else weights_BTS
 
 
 def build_multi_head_attention(layer: spec.MultiHeadAttention, *shapes: Shape) -> nn.Module:
@@ -285,13 +229,6 @@ def projection_maps(module: MultiHeadAttention, key_size: int, value_size: int) 
         if linear.bias is not None:
             maps[f"{role}/bias"] = reshaped(f"{path}.bias", tuple(linear.bias.shape), sizes, *range(len(sizes)))
     return maps
-
-
-def build_attention(layer: spec.Attention | spec.AdditiveAttention, *shapes: Shape) -> nn.Module:
-    features = shapes[0][-1]
-    assert features is not None  # the spec refused it otherwise
-    score = layer.score_mode if isinstance(layer, spec.Attention) else "additive"
-    return Attention(score, features, layer.use_scale, layer.dropout)
 
 
 BUILDERS = {

@@ -65,14 +65,16 @@ class BatchNormalization(nn.Module):
     def _normalize(self, x_NCX: torch.Tensor) -> torch.Tensor:
         if self.frozen or not self.training:
             return F.batch_norm(x_NCX, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        # With momentum 1 the scratch buffers come back holding the batch's own mean and (unbiased) variance. The
-        # running buffers cannot be passed: torch would blend the unbiased variance into them. torch.batch_norm
-        # rather than F.batch_norm, because Keras allows a single value per channel.
-        mean, variance = self.running_mean.new_zeros(2, len(self.running_mean)).unbind(0)
-        y_NCX = torch.batch_norm(x_NCX, self.weight, self.bias, mean, variance, True, 1.0, self.eps, True)
+        # torch would blend the unbiased variance into the running one: it gets a buffer of zeros for it, which comes
+        # back holding 1 - momentum of that variance. torch.batch_norm rather than F.batch_norm, because Keras allows a
+        # single value per channel.
+        share = torch.zeros_like(self.running_var)
+        y_NCX = torch.batch_norm(x_NCX, self.weight, self.bias, self.running_mean, share, True, 1.0 - self.momentum,
+                                 self.eps, True)
+        self.running_var.mul_(self.momentum)
         count = x_NCX.numel() // x_NCX.shape[1]
-        biased = variance * ((count - 1) / count) if count > 1 else torch.zeros_like(variance)
-        self._update(mean, biased)
+        if count > 1:
+            self.running_var.add_(share, alpha=(count - 1) / count)
         return y_NCX
 
     def _scale_and_offset(

@@ -48,11 +48,15 @@ class Joining(nn.Module):
 
 
 class Merge(Joining):
-    """Elementwise merge whose inputs' masks play no part in the values: "add", "subtract" or "average"."""
+    """Elementwise merge whose inputs' masks play no part in the values: "add", "subtract" or "average".
 
-    def __init__(self, operation: str) -> None:
+    inplace: a sum is written over the first input where no gradient is asked for.
+    """
+
+    def __init__(self, operation: str, inplace: bool = False) -> None:
         super().__init__()
         self.operation = operation
+        self.inplace = inplace
 
     def extra_repr(self) -> str:
         return self.operation
@@ -61,7 +65,8 @@ class Merge(Joining):
         tensors = same_rank(inputs)
         if self.operation == "subtract":
             return tensors[0] - tensors[1]
-        total = functools.reduce(torch.add, tensors)
+        inplace = self.inplace and not torch.is_grad_enabled() and len({(x.shape, x.dtype) for x in tensors}) == 1
+        total = functools.reduce(torch.Tensor.add_ if inplace else torch.add, tensors)
         return total / len(tensors) if self.operation == "average" else total
 
 
@@ -151,8 +156,8 @@ def _unit(x: torch.Tensor, axis: int) -> torch.Tensor:
     return x * torch.rsqrt(x.square().sum(axis, keepdim=True).clamp_min(1e-14))
 
 
-def _build_merge(operation: str, layer: object, *shapes: Shape) -> nn.Module:
-    return Merge(operation)
+def _build_merge(operation: str, layer: object, *shapes: Shape, inplace: bool = False) -> nn.Module:
+    return Merge(operation, inplace)
 
 
 def _build_extreme(largest: bool, layer: object, *shapes: Shape) -> nn.Module:

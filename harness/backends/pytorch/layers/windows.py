@@ -64,7 +64,7 @@ def convolve(
     x_NCHW: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, windows: Windows, groups: int,
 ) -> torch.Tensor:
     """F.conv2d, or F.conv3d for volumes (N, C, D, H, W), with Keras's padding."""
-    padding, pad = windows.split(tuple(x_NCHW.shape[2:]))
+    padding, pad = windows.fixed or windows.split(tuple(x_NCHW.shape[2:]))
     if pad is not None:
         x_NCHW = F.pad(x_NCHW, pad)
     operation = F.conv2d if x_NCHW.dim() == 4 else F.conv3d
