@@ -1,0 +1,1 @@
+"""A user's own module in the place of the network that the harness builds."""

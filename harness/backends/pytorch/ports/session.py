@@ -1,0 +1,85 @@
+"""A session on a user's module: one step told in full, and the weights of many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.backends.contract import State, Weights
+from harness.backends.pytorch.ports.description import run
+from harness.backends.pytorch.ports.network import PortNetwork
+from harness.backends.pytorch.session import Session
+from harness.plan.binding import Arrays
+from harness.plan.plan import Plan
+from harness.spec.execution import Execution
+
+
+def open_port(network: PortNetwork, plan: Plan, state: State, data: Arrays, execution: Execution) -> Session:
+    """A session that trains the port on the plan's tape, with the plan's loss and optimizer."""
+    network.set_weights(state.weights)
+    return Session(plan, state, data, execution, network=network)  # type: ignore[arg-type]
+
+
+def whole_step(session: Session, state: State, step: int = 0) -> Weights:
+    """"loss", "weight gradient WEIGHT", "slot SLOT WEIGHT", "change WEIGHT", "iterations" of one step from `state`."""
+    network: Any = session.model
+    session.load(state)
+    before = {name: array.copy() for name, array in network.get_weights().items()}
+    buffers = {name: tensor.clone() for name, tensor in network.net.named_buffers()}
+    network.train()
+    session.optimizer.zero_grad()
+    rows = session.indices[step, : int(session.plan.tape.sizes[step])]
+    loss, _, _ = session.objective(*session.batch(rows))
+    loss.backward()
+    found: Weights = {"loss": np.array(float(loss))}
+    for variable in session.plan.trainable:
+        item = network.layer(variable.layer).keras_weights[variable.role]
+        pieces = tuple(parameter for _, parameter in network.parameters_of(variable.layer, variable.role))
+        found[f"weight gradient {variable.name}"] = np.array(item.to_keras(tuple(
+            np.zeros(tuple(piece.shape)) if piece.grad is None else piece.grad.detach().numpy().copy()
+            for piece in pieces)))
+    for name, tensor in network.net.named_buffers():
+        tensor.data.copy_(buffers[name])
+    session.train(step, step + 1)
+    session.collect()
+    after = session.state()
+    for slot, arrays in after.slots.items():
+        found |= {f"slot {slot} {name}": np.array(array) for name, array in arrays.items()}
+    found |= {f"change {name}": array - before[name] for name, array in after.weights.items()
+              if array.dtype.kind == "f"}
+    found["iterations"] = np.array(after.iterations)
+    session.load(state)
+    return found
+
+
+def weights_of_steps(session: Session, state: State, steps: Sequence[int]) -> Weights:
+    """"STEP WEIGHT": the weights after so many steps, each from the beginning."""
+    session.load(state)
+    found: Weights = {}
+    played = 0
+    for stop in steps:
+        session.train(played, stop)
+        session.collect()
+        found |= {f"{stop} {name}": np.array(array) for name, array in session.state().weights.items()}
+        played = stop
+    return found
+
+
+def configure() -> None:
+    """float64 everywhere, one thread: a module that makes tensors of its own makes them in the precision compared."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+
+
+def tensors(arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
+    """Arrays as tensors of their own."""
+    return [torch.from_numpy(np.array(array)) for array in arrays]
+
+
+@torch.no_grad()
+def outputs_of(network: PortNetwork, inputs: Sequence[torch.Tensor]) -> list[np.ndarray]:
+    """What the port gives, in Keras's layout."""
+    return [output.numpy() for output in network.taken_back(run(network.net, network.handed_over(inputs)))]
