@@ -12,8 +12,9 @@ from harness.analysis.judgement import judge_quality, judge_ratio
 from harness.analysis.verdict import which
 from harness.errors import SpecError
 from harness.records import strict_json
+from harness.records.certificates import read_certificates
 from harness.records.store import Store
-from tests.report.synthetic import add, fail, pairs, payload
+from tests.report.synthetic import add, certify, fail, pairs, payload
 
 NAMES = ("pytorch", "tensorflow")
 
@@ -76,12 +77,12 @@ def test_one_comparison_is_one_sentence(tmp_path):
     assert verdict.sentence.startswith("mlp, digits: PyTorch faster by at least 3%")
     assert "n = 3 paired seeds" in verdict.sentence
     assert "x86_64-test-2c" in verdict.sentence
-    assert "training equality: observed (largest relative loss distance 1e-07 at step" in verdict.sentence
-    assert "not certified" in verdict.sentence
+    assert "training equality: same to rounding; largest relative loss distance 1e-07, at step" in verdict.sentence
     assert "no practical difference in test_accuracy" in verdict.sentence
-    assert any("not certified" in sentence for sentence in verdict.unknown)
+    assert any("R5 (not run: 3 of 5 paired seeds)" in sentence for sentence in verdict.unknown)  # past T* = 40
     data = strict_json.loads(strict_json.dumps(verdict.to_data()))
-    assert data["comparisons"][0]["training"]["certificate"] is None
+    assert data["comparisons"][0]["training"]["label"] == "same to rounding"
+    assert data["comparisons"][0]["training"]["certificate"] in read_certificates(tmp_path)
     assert data["comparisons"][0]["primary"]["figure"]["n"] == 3
 
 
@@ -214,6 +215,7 @@ def test_a_metric_that_became_nan_is_not_compared(tmp_path):
     for seed in range(3):
         for backend in NAMES:
             add(store, payload(backend=backend, seed=seed, accuracy=float("nan")))
+    certify(store, payload())
     verdict = which(store)
     assert verdict.comparisons[0].quality.outcome == "not comparable"
     assert verdict.exit_code == 0
