@@ -25,15 +25,21 @@ _OWNERS = {
     "register_layer": "harness.spec.layers.registration",
     "train": "harness.runner.in_process",
     "run": "harness.runner.driver",
+    "explain": "harness.runner.explain",
     "twin": "harness.runner.twin",
+    "certify_port": "harness.runner.ports.driver",
+    "Certificate": "harness.certify.certificate",
     "Record": "harness.records.record",
     "Results": "harness.report.results",
     "SpecError": "harness.errors",
     "HarnessError": "harness.errors",
 }
-_MODULES = {"layers": "harness.spec.layers", "keras": "harness.keras", "ops": "harness.ops"}
+# `certify` is a room that can be called (docs/decisions/0008).
+_MODULES = {"layers": "harness.spec.layers", "keras": "harness.keras", "ops": "harness.ops",
+            "certify": "harness.certify"}
 
 __all__ = [
+    "Certificate",
     "HarnessError",
     "Input",
     "Model",
@@ -44,6 +50,9 @@ __all__ = [
     "SpecError",
     "__version__",
     "build",
+    "certify",
+    "certify_port",
+    "explain",
     "export",
     "from_keras",
     "get_weights",
@@ -73,13 +82,16 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from harness import keras, ops
+    from harness.certify.certificate import Certificate
     from harness.errors import HarnessError, SpecError
     from harness.exchange.export import export
     from harness.exchange.from_keras import from_keras
     from harness.models import load_model
     from harness.records.record import Record
     from harness.report.results import Results
+    from harness.runner.certify import certify
     from harness.runner.driver import run
+    from harness.runner.explain import explain
     from harness.runner.in_process import train
     from harness.runner.native import build, get_weights, set_weights
     from harness.runner.twin import twin

@@ -9,11 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from harness.analysis.certification import Certificates, Certification, certification
 from harness.analysis.curves import LossDistance, largest_distance
-from harness.analysis.judgement import RATIO_MEASURES, Judgement, judge_quality, judge_ratio, not_comparable
+from harness.analysis.judgement import (
+    RATIO_MEASURES,
+    Judgement,
+    judge_quality,
+    judge_ratio,
+    not_comparable,
+    withheld,
+)
 from harness.analysis.settings import Setting, backend_title
 from harness.analysis.startup import StartUp, start_up
 from harness.analysis.throughput import measure
+from harness.analysis.whole_runs import whole_runs
 from harness.records.record import Record
 
 LOSS_MARGIN = 0.01
@@ -23,7 +32,8 @@ MORE_IS_BETTER = ("accuracy", "f1", "f_1", "auc", "precision", "recall", "r2")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two backends in one setting. a, b: their names; seeds: the pairs; training: what the losses showed."""
+    """Two backends in one setting. a, b: their names; seeds: the pairs; certification: what is proved of their
+    trainings; distance: what the losses showed."""
 
     setting: Setting
     a: str
@@ -31,6 +41,7 @@ class Comparison:
     seeds: list[int]
     primary: Judgement
     quality: Judgement
+    certification: Certification
     distance: LossDistance | None
     cautions: list[str]
     minutes: float | None = None
@@ -45,17 +56,25 @@ class Comparison:
     @property
     def training(self) -> str:
         """What is known about the two trainings being the same."""
+        if not self.seeds:
+            return "training equality: nothing was run in both"
+        return f"training equality: {self.certification.sentence}; {self.observed}"
+
+    @property
+    def observed(self) -> str:
+        """How far apart the losses of the recorded runs are."""
         if self.distance is None:
-            return "training equality: not observed, no common steps"
+            return "no common steps"
         size = f"{self.distance.relative:.2g}" if math.isfinite(self.distance.relative) else "infinite"
-        where = f"step {self.distance.step}, seed {self.distance.seed}"
-        return f"training equality: observed (largest relative loss distance {size} at {where}), not certified"
+        return (f"largest relative loss distance {size}, at step {self.distance.step + 1} of {self.distance.steps}, "
+                f"seed {self.distance.seed}")
 
     @property
     def sentence(self) -> str:
         """Accuracy comes first where it differs, for then speed is not the question."""
         if self.primary.outcome == "not comparable":
-            return f"{self.setting.title}: {self.primary.sentence}"
+            seen = f"; {self.observed}" if self.seeds and self.primary.figure else ""
+            return f"{self.setting.title}: {self.primary.sentence}{seen}"
         parts = [self.primary.sentence]
         if self.reversed_by_startup and self.startup:
             parts[0] += f"; {self.startup.sentence}"
@@ -79,13 +98,12 @@ class Comparison:
             "primary": self.primary.to_data(),
             "quality": self.quality.to_data(),
             "training": {
-                "label": "observed, not certified" if distance else "not observed",
-                "sentence": self.training,
+                **self.certification.to_data(),
+                "observed": self.observed,
                 "largest_relative_loss_distance": distance.relative if distance else None,
                 "largest_absolute_loss_distance": distance.absolute if distance else None,
                 "step": distance.step if distance else None,
                 "seed": distance.seed if distance else None,
-                "certificate": None,
             },
             "start_up": None if self.startup is None else {
                 "train_seconds": self.startup.seconds,
@@ -99,7 +117,10 @@ class Comparison:
         }
 
 
-def compare(setting: Setting, a: str, b: str, primary: str, margin: float, accuracy_margin: float) -> Comparison:
+def compare(
+    setting: Setting, a: str, b: str, primary: str, margin: float, accuracy_margin: float,
+    certificates: Certificates,
+) -> Comparison:
     """Judges backends a and b in the setting; see `harness.analysis.verdict.which` for the arguments."""
     seeds = setting.seeds(a, b)
     why = _obstacle(setting, a, b, seeds)
@@ -110,9 +131,14 @@ def compare(setting: Setting, a: str, b: str, primary: str, margin: float, accur
     else:
         first = _judge(primary, (a, b), pairs, margin, accuracy_margin)
         quality = first if quality_name == primary else _judge(quality_name, (a, b), pairs, margin, accuracy_margin)
+    runs = whole_runs(pairs, quality, LOSS_MARGIN) if pairs and not why else None
+    proof = certification(pairs, certificates, runs)
+    if not why and not proof.certified:
+        first, quality = (withheld(judgement, proof.sentence) for judgement in (first, quality))
     minutes = _minutes(pairs, first.more) if first.more else None
     distance = largest_distance(pairs)
-    return Comparison(setting, a, b, seeds, first, quality, distance, _cautions(setting, a, b, pairs), minutes,
+    cautions = [*_cautions(setting, a, b, pairs), *proof.cautions]
+    return Comparison(setting, a, b, seeds, first, quality, proof, distance, cautions, minutes,
                       None if why else start_up(pairs))
 
 

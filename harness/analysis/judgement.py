@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,8 @@ RATIO_MEASURES = {
 @dataclass(frozen=True)
 class Judgement:
     """measure: what was judged. outcome: one of OUTCOMES. winner: the better backend, None without one.
-    figure: the estimate it rests on. more: further pairs to run, None if unknown or none is needed."""
+    figure: the estimate it rests on; evidence: the same in words. more: further pairs to run, None if unknown or none
+    is needed."""
 
     measure: str
     outcome: str
@@ -57,6 +58,7 @@ class Judgement:
     winner: str | None = None
     more: int | None = None
     details: dict[str, Any] | None = None
+    evidence: str = ""
 
     @property
     def decided(self) -> bool:
@@ -76,6 +78,14 @@ class Judgement:
 
 def not_comparable(measure: str, why: str) -> Judgement:
     return Judgement(measure, "not comparable", f"not comparable: {why}")
+
+
+def withheld(judgement: Judgement, why: str) -> Judgement:
+    """The same figure without a verdict: what was measured is no comparison of the frameworks."""
+    if judgement.outcome == "not comparable":
+        return judgement
+    sentence = f"not comparable: {why}" + (f" (measured: {judgement.evidence})" if judgement.evidence else "")
+    return replace(judgement, outcome="not comparable", winner=None, more=None, sentence=sentence)
 
 
 def judge_ratio(
@@ -99,7 +109,7 @@ def judge_ratio(
     evidence = f"{subject} (95% interval {low:.3g} to {high:.3g}, {_pairs(figure.n)})"
     log_low, log_high = math.log(low), math.log(high)
     if -edge < log_low and log_high < edge:
-        return Judgement(measure, DECIDED[0], f"no practical difference: {evidence}", figure)
+        return Judgement(measure, DECIDED[0], f"no practical difference: {evidence}", figure, evidence=evidence)
     if log_low > 0 or log_high < 0:
         ahead = log_low > 0
         winner = names[0] if ahead else names[1]
@@ -107,11 +117,10 @@ def judge_ratio(
         title = backend_title(winner)
         if least >= 1 + margin:
             sentence = f"{title} {word} by at least {_percent(margin)}: {evidence}"
-            return Judgement(measure, "better", sentence, figure, winner)
+            return Judgement(measure, "better", sentence, figure, winner, evidence=evidence)
         gap = f"{_percent(least - 1)} to {_percent(most - 1)}"
-        return Judgement(
-            measure, "may not matter", f"{title} {word} by {gap}, may not matter: {evidence}", figure, winner
-        )
+        sentence = f"{title} {word} by {gap}, may not matter: {evidence}"
+        return Judgement(measure, "may not matter", sentence, figure, winner, evidence=evidence)
     return _too_few(measure, figure, logs, edge, evidence)
 
 
@@ -147,7 +156,7 @@ def judge_quality(
     p_value = details["equivalence_p_value"]
     if isinstance(p_value, float) and p_value < ALPHA:
         sentence = f"no practical difference in {measure} (inside {_size(margin, relative)}): {evidence}"
-        return Judgement(measure, DECIDED[0], sentence, figure, None, None, details)
+        return Judgement(measure, DECIDED[0], sentence, figure, None, None, details, evidence)
     if figure.low > 0 or figure.high < 0:
         upper = figure.low > 0
         winner = names[0] if upper != relative else names[1]
@@ -155,7 +164,7 @@ def judge_quality(
         outcome = "better" if least >= margin else "may not matter"
         ending = f" by at least {_size(margin, relative)}" if outcome == "better" else ", may not matter"
         sentence = f"{backend_title(winner)} better in {measure}{ending}: {evidence}"
-        return Judgement(measure, outcome, sentence, figure, winner, None, details)
+        return Judgement(measure, outcome, sentence, figure, winner, None, details, evidence)
     return _too_few(measure, figure, differences, margin, evidence, details)
 
 
@@ -178,7 +187,7 @@ def _too_few(
         advice = f"run {needed - n} more paired seed{'s' if needed - n > 1 else ''}"
     more = None if needed is None else needed - n
     sentence = f"not enough evidence: {advice} (so far {evidence})"
-    return Judgement(measure, "not enough evidence", sentence, figure, None, more, details)
+    return Judgement(measure, "not enough evidence", sentence, figure, None, more, details, evidence)
 
 
 def _quality_evidence(measure: str, names: tuple[str, str], figure: Figure, relative: bool) -> str:

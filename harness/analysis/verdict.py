@@ -9,17 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.analysis.certification import Certificates
 from harness.analysis.comparison import Comparison, compare, reason_text
 from harness.analysis.judgement import FEWEST_PAIRS, RATIO_MEASURES
 from harness.analysis.settings import backend_title, settings
 from harness.errors import SpecError, did_you_mean
+from harness.records.certificates import DIFFERENT, read_certificates
 from harness.records.record import Record
 from harness.records.store import Store, data_label, model_label
 
-ALWAYS_UNKNOWN = (
-    "Training equality was observed through the step losses, not certified: this version has no certificate.",
+UNPAIRED_BLOCKS = (
     "Throughput is paired by seed, one process each, not measured in interleaved blocks: drift of the "
-    + "machine between two runs is part of the spread.",
+    "machine between two runs is part of the spread."
 )
 
 
@@ -67,14 +68,19 @@ def which(
     primary: str = "samples_per_second",
     margin: float = 0.03,
     accuracy_margin: float = 0.005,
+    certificates: Certificates | None = None,
 ) -> Verdict:
     """Judges every pair of backends in every setting.
 
     primary: the measure that decides; one of RATIO_MEASURES, or a final metric by Keras's name. margin:
     the share of the primary measure below which a difference does not matter. accuracy_margin: the same
-    for accuracy, as a difference (0.005 is half a point). Raises SpecError for an unknown measure.
+    for accuracy, as a difference (0.005 is half a point). certificates: key -> certificate as plain data; those of
+    the store where None. Without one that says "same", a comparison is "not comparable". Raises SpecError for an
+    unknown measure.
     """
     all_records = records.records() if isinstance(records, Store) else list(records)
+    if certificates is None:
+        certificates = read_certificates(records.path, records.notes) if isinstance(records, Store) else {}
     for name, value in (("margin", margin), ("accuracy_margin", accuracy_margin)):
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
             raise SpecError(f"verdict.{name} is {value!r}, expected a number above 0 and below 1.")
@@ -82,7 +88,7 @@ def which(
     found = settings(all_records)
     backends = sorted({record.backend for record in all_records})
     comparisons = [
-        compare(setting, a, b, primary, margin, accuracy_margin)
+        compare(setting, a, b, primary, margin, accuracy_margin, certificates)
         for setting in found
         for a, b in itertools.combinations(backends, 2)
     ]
@@ -117,14 +123,21 @@ def _failed(record: Record) -> dict[str, Any]:
 
 
 def _unknown(comparisons: Sequence[Comparison], primary: str) -> list[str]:
-    unknown = list(ALWAYS_UNKNOWN if primary in RATIO_MEASURES else ALWAYS_UNKNOWN[:1])
+    unknown = [UNPAIRED_BLOCKS] if primary in RATIO_MEASURES else []
     if len(comparisons) > 1:
         unknown.append(
             f"The intervals are for each of the {len(comparisons)} comparisons alone; they are not widened "
             "for their number."
         )
     for comparison in comparisons:
-        title = comparison.setting.title
+        title, proof = comparison.setting.title, comparison.certification
+        if comparison.seeds and not proof.certified:
+            unknown.append(f"{title}: whether the two trainings are the same is {_not_known(proof.label)}.")
+        elif proof.horizon is not None and proof.whole_runs is not None and proof.whole_runs.status != "passed":
+            unknown.append(
+                f"{title}: past step {proof.horizon} rounding alone carries a training a hundredth as far as another "
+                f"seed does; that whole runs are the same is R5 ({proof.whole_runs.sentence})."
+            )
         if 0 < len(comparison.seeds) < FEWEST_PAIRS:
             pairs = "1 paired seed says" if len(comparison.seeds) == 1 else f"{len(comparison.seeds)} paired seeds say"
             unknown.append(f"{title}: {pairs} nothing about the spread.")
@@ -132,6 +145,10 @@ def _unknown(comparisons: Sequence[Comparison], primary: str) -> list[str]:
             unknown.append(f"{title}: whether {comparison.quality.measure} is equal is not settled.")
         unknown += [f"{title}: {caution}." for caution in comparison.cautions]
     return unknown
+
+
+def _not_known(label: str) -> str:
+    return "known, and they are not: the figures compare two different trainings" if label == DIFFERENT else label
 
 
 def _answer(comparisons: Sequence[Comparison], records: Sequence[Record], backends: Sequence[str], primary: str) -> str:
@@ -156,10 +173,12 @@ def _summary(comparisons: Sequence[Comparison], primary: str, place: str) -> str
         parts.append(f"compilation included, {listing} of these trainings")
     quality = Counter(comparison.quality.outcome for comparison in comparisons)
     parts.append("final accuracy or loss: " + ", ".join(f"{name} in {n}" for name, n in sorted(quality.items())))
+    labels = Counter(comparison.certification.label for comparison in comparisons if comparison.seeds)
+    if labels:
+        parts.append("training equality: " + ", ".join(f"{name} in {n}" for name, n in sorted(labels.items())))
     distances = [comparison.distance.relative for comparison in comparisons if comparison.distance]
     if distances:
-        size = f"largest relative loss distance {max(distances):.2g}"
-        parts.append(f"training equality: observed ({size}), not certified")
+        parts.append(f"largest relative loss distance {max(distances):.2g}")
     return "; ".join(parts) + "."
 
 

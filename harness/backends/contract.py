@@ -99,6 +99,43 @@ class Session(Protocol):
     def load(self, state: State) -> None:
         """The inverse of `state`; slots may be empty (a fresh optimizer)."""
 
+    # -- for the certificate (harness/certify): uncompiled, eager, one pass at a time. Arrays come by name, in Keras's
+    # layout; REFERENCE is a tensor ("conv", "lstm:1"), WEIGHT a canonical name ("conv/kernel").
+
+    def readback(self) -> dict[str, np.ndarray]:
+        """What this session is about to play, read from its own objects, not from the plan.
+
+        "indices" int [steps, batch] (-1 beyond the end of a partial batch), "learning_rates" float64 [steps],
+        "keys" int32 [steps, calls, 2] ([steps, 0, 2] where no tape is used), "multiplier WEIGHT" (scalar) for every
+        weight that the optimizer updates, "setting NAME" (scalar) for each number of the optimizer that it will use,
+        by the name of Keras's argument ("epsilon", "momentum", "beta_1").
+        """
+
+    def trace(self, step: int) -> Weights:
+        """Plays a step of the tape as `train(step, step + 1)` does, and tells all of it.
+
+        First, with the weights before the step: "inference REFERENCE" of every call's outputs, in inference mode.
+        Then of the step: "data x INPUT", "data y OUTPUT", "data sample_weight" as gathered; "learning rate" as used;
+        "random CALL NUMBER" int32, flat: the random bits that a call drew, one array per draw, by their streams;
+        "forward REFERENCE" in training mode (an output whose loss is computed from its logits: after its activation,
+        as in Keras); "loss part OUTPUT", "loss" (total, regularisation included);
+        "gradient REFERENCE" of the total loss by every floating-point tensor that a call made or the model was fed,
+        zeros where it does not reach; "weight gradient WEIGHT" as they come from the loss, before clipping;
+        after the update: "slot SLOT WEIGHT", "weight WEIGHT" (trainable ones), "state WEIGHT" (all other weights),
+        "iterations".
+        """
+
+    def forced(self, step: int, teacher: Mapping[str, np.ndarray]) -> Weights:
+        """Each call by itself, with the teacher's tensors and gradients: nothing that one call gets wrong reaches the
+        next. Weights and slots are left as they were.
+
+        teacher: "forward REFERENCE" of every tensor (the model's inputs as well), "gradient REFERENCE" of every
+        floating-point one. The keys are those of the step. Gives "inference REFERENCE" (in inference mode, from the
+        same inputs), "output REFERENCE" (training mode), "input gradient CALL INDEX" of each floating-point tensor
+        of a call's `Node.inputs` (by position), "weight gradient WEIGHT" (summed over the calls of a shared layer;
+        of the forced scalar sum(output * gradient), without penalties), "state WEIGHT" after the training pass.
+        """
+
     def peak_bytes(self) -> int | None:
         """Peak of the framework's allocator, None where it has no counter (CPU)."""
 

@@ -16,6 +16,8 @@ KINDS = {"inference": "inference ", "training": "training ", "gradient": "gradie
 # A value below this part of the largest of its kind counts as that part: a gradient that is zero but for rounding
 # (of a bias before a batch normalization) has no relative difference. By the bytes of a number.
 FLOORS = {8: 1e-6, 4: 1e-3}
+# The same of a whole step, whose rounding adds up over all of its calls.
+STEP_FLOORS = {8: 1e-4, 4: 1e-2}
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,24 @@ def array_difference(ours: np.ndarray, theirs: np.ndarray, floor: float = 0.0) -
         return float("inf")
     scale = max(float(np.max(np.abs(b), where=np.isfinite(b), initial=0.0)), floor, np.finfo(np.float64).tiny)
     return float(np.max(np.abs(a[unlike] - b[unlike]))) / scale
+
+
+def kind_of(name: str) -> str:
+    """What an array of a trace is: "weight gradient", "slot m", "change"; its own name is left out."""
+    first = name.split(" ", 1)[0]
+    if first in ("slot", "input", "loss") or name.startswith("weight gradient "):
+        return " ".join(name.split(" ")[:2])
+    return first
+
+
+def floors_of(arrays: Arrays) -> dict[str, float]:
+    """Array -> what its differences are at least measured by: a small part of the largest number of its kind."""
+    largest: dict[str, float] = {}
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and array.size:
+            here = float(np.max(np.abs(array), where=np.isfinite(array), initial=0.0))
+            largest[kind_of(name)] = max(largest.get(kind_of(name), 0.0), here * STEP_FLOORS.get(array.itemsize, 1e-1))
+    return {name: largest.get(kind_of(name), 0.0) for name in arrays}
 
 
 def _tensors(spec: ModelSpec, node: Node) -> list[str]:

@@ -9,6 +9,7 @@ INTERNAL = 3
 USAGE = 4
 NOTHING_MATCHED = 5
 NOT_ENOUGH_EVIDENCE = 6
+DIFFERENT = 7
 
 
 class CommandError(Exception):

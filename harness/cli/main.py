@@ -1,7 +1,7 @@
 """The program `harness`: the table of verbs, and what becomes of every error.
 
 Exit codes: 0 ok, 1 the asked condition failed, 2 interrupted, 3 internal error, 4 usage or spec error,
-5 nothing matched, 6 not enough evidence.
+5 nothing matched, 6 not enough evidence, 7 the trainings differ.
 """
 
 from __future__ import annotations
@@ -14,7 +14,20 @@ from typing import Any
 
 import typer
 
-from harness.cli import checking, environment, exporting, importing, models, planning, results, running, starting, twin
+from harness.cli import (
+    certify,
+    checking,
+    environment,
+    explain,
+    exporting,
+    importing,
+    models,
+    planning,
+    results,
+    running,
+    starting,
+    twin,
+)
 from harness.cli.exits import INTERNAL, INTERRUPTED, OK, USAGE, CommandError
 from harness.cli.output import print_error
 from harness.errors import HarnessError
@@ -23,7 +36,7 @@ app = typer.Typer(
     name="harness",
     help="One model spec, trained identically in TensorFlow/Keras and PyTorch, and compared.",
     epilog="Exit codes: 0 ok, 1 the asked condition failed, 2 interrupted, 3 internal error, 4 usage or spec "
-    "error, 5 nothing matched, 6 not enough evidence.",
+    "error, 5 nothing matched, 6 not enough evidence, 7 the trainings differ.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -35,6 +48,8 @@ app.command("plan")(planning.plan)
 app.command("import")(importing.import_model)
 app.command("export")(exporting.export)
 app.command("twin")(twin.twin)
+app.command("certify")(certify.certify)
+app.command("explain")(explain.explain)
 app.command("run")(running.run)
 app.command("report")(results.report)
 app.command("which")(results.which)

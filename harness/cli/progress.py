@@ -82,7 +82,7 @@ class LiveLines:
 
 
 def _part(state: Progress) -> float:
-    return state.share if state.current else 0.0
+    return state.share if state.running else 0.0
 
 
 def event_line(event: Mapping[str, Any], state: Progress) -> str | None:
@@ -100,6 +100,9 @@ def event_line(event: Mapping[str, Any], state: Progress) -> str | None:
             left = ""
         return (f"[{state.done}/{state.total}] {event['title']}: {event['status']} in "
                 f"{duration(event['seconds'])}{loss}{failed}{left}")
+    if kind == "certified":
+        return (f"[certificate {event['index']}/{event['of']}] {event['title']}: {_one_line(event['sentence'])} "
+                f"({duration(event['seconds'])})")
     if kind == "waiting":
         return str(event["message"])
     return None
@@ -119,7 +122,7 @@ def cell_line(state: Progress) -> str:
     """ "mlp, pytorch, tuned, seed 0: finetune 3/10, loss 0.123, 45,000 samples/s"."""
     if state.current is None:
         return state.message or ""
-    parts = []
+    parts = [] if state.running or not state.message else [state.message]
     if state.phase:
         parts.append(f"{state.phase} {state.epoch}/{state.epochs}")
     if state.loss is not None:

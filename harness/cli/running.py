@@ -17,6 +17,7 @@ def run(
     overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the results.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and leave.")] = False,
+    no_certify: Annotated[bool, typer.Option("--no-certify", help="No certificates: figures, but no verdict.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
     as_json: Json = False,
 ) -> int:
@@ -35,7 +36,7 @@ def run(
 
     with progress_display() as display:
         results = run_experiment(locate(experiment), out=out, overrides=tuple(overrides or ()), on_event=display,
-                                 retry_failed=retry_failed)
+                                 retry_failed=retry_failed, **({"certify": False} if no_certify else {}))
     records = results.records()
     if not records:
         raise nothing_matched("the experiment has no cells.")

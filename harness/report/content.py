@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.analysis.certification import Certificates
 from harness.analysis.curves import Curve
 from harness.analysis.settings import Setting, settings
 from harness.analysis.verdict import Verdict, which
@@ -18,6 +19,7 @@ from harness.records.record import Record
 from harness.report import tables
 from harness.report.figures import learning_figure, learning_metrics
 from harness.report.tables import Table
+from harness.report.training import CertificateView, views
 from harness.report.wording import shown
 
 VERDICT_KEYS = ("primary", "margin", "accuracy_margin")
@@ -44,6 +46,7 @@ class Content:
     answer: str
     badges: list[tuple[str, str]]
     answers: Table
+    training: list[CertificateView]
     plots: list[Plot]
     throughput: Table
     phases: Table
@@ -54,19 +57,23 @@ class Content:
     reproduce: list[str]
 
 
-def verdict_of(records: Sequence[Record], experiment: Mapping[str, Any] | None, **overrides: Any) -> Verdict:
+def verdict_of(
+    records: Sequence[Record], experiment: Mapping[str, Any] | None, certificates: Certificates, **overrides: Any
+) -> Verdict:
     """The verdict with the experiment's own primary measure and margins, unless overridden."""
     chosen = {key: value for key, value in ((experiment or {}).get("verdict") or {}).items() if key in VERDICT_KEYS}
-    return which(list(records), **{**chosen, **overrides})
+    return which(list(records), certificates=certificates, **{**chosen, **overrides})
 
 
 def content(
-    records: Sequence[Record], experiment: Mapping[str, Any] | None = None, notes: Sequence[str] = ()
+    records: Sequence[Record], experiment: Mapping[str, Any] | None = None, notes: Sequence[str] = (),
+    certificates: Certificates | None = None,
 ) -> Content:
-    """Everything that the page says about these records."""
-    experiment = experiment or {}
-    verdict = verdict_of(records, experiment)
+    """Everything that the page says about these records. certificates: key -> certificate as plain data."""
+    experiment, certificates, said = experiment or {}, certificates or {}, list(notes)
+    verdict = verdict_of(records, experiment, certificates)
     found = settings(records)
+    training = views(verdict, certificates, said)
     name = shown(experiment.get("name") or "experiment")
     return Content(
         title=name,
@@ -75,13 +82,14 @@ def content(
         answer=shown(verdict.sentence),
         badges=_badges(verdict),
         answers=tables.answers(verdict),
+        training=training,
         plots=[plot for setting in found if (plot := _plot(setting)) is not None],
         throughput=tables.throughput(found),
         phases=tables.phases(found),
         failed=tables.failed(verdict),
         environments=tables.environments(records),
         unknown=[shown(sentence) for sentence in verdict.unknown],
-        notes=[shown(note) for note in [*verdict.notes, *notes]],
+        notes=[shown(note) for note in [*verdict.notes, *said]],
         reproduce=_commands(experiment, verdict),
     )
 
@@ -102,10 +110,10 @@ def _plot(setting: Setting) -> Plot | None:
 
 def _badges(verdict: Verdict) -> list[tuple[str, str]]:
     """The four questions, each answered in words over all comparisons."""
-    compared = [c for c in verdict.comparisons if c.primary.outcome != "not comparable"]
+    compared = [c for c in verdict.comparisons if c.seeds]
     if not compared:
         return [(q, "not comparable") for q in ("Same training?", "Accuracy?", "Speed?", "Enough evidence?")]
-    training = sorted({"observed, not certified" if c.distance else "not observed" for c in compared})
+    training = sorted({c.certification.label for c in compared})
     quality = sorted({tables.outcome_text(c.quality) for c in compared})
     primary = sorted({tables.outcome_text(c.primary) for c in compared})
     question = "Speed?" if verdict.primary in ("samples_per_second", "train_seconds") else f"{verdict.primary}?"

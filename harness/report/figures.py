@@ -103,7 +103,7 @@ def _draw(panel: Any, line: Curve, backend: str, position: int, validation: bool
         markersize=marker_size,
         markerfacecolor="none" if validation else colour,
         markevery=max(1, len(line.epochs) // MOST_MARKERS),
-        label=f"{_literal(backend_title(backend))} {'validation' if validation else 'training'}",
+        label=f"{literal(backend_title(backend))} {'validation' if validation else 'training'}",
     )
 
 
@@ -111,7 +111,7 @@ def _dress(panel: Any, name: str, curves: Mapping[str, Mapping[str, Curve]]) -> 
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     panel.set_xlabel("epoch", color=INK)
-    panel.set_ylabel(_literal(name), color=INK)
+    panel.set_ylabel(literal(name), color=INK)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if is_share(name):
         panel.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -125,7 +125,7 @@ def _dress(panel: Any, name: str, curves: Mapping[str, Mapping[str, Curve]]) -> 
     for phase, start in phases if len(phases) > 1 else ():
         panel.axvline(start - 0.5, color=INK, linewidth=0.8, linestyle=":")
         panel.annotate(
-            _literal(phase)[:40], (start - 0.5, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 2),
+            literal(phase)[:40], (start - 0.5, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 2),
             textcoords="offset points", fontsize=8, color=INK,
         )  # fmt: skip
 
@@ -151,7 +151,7 @@ def to_svg(figure: Any) -> str:
     return text.replace(INK, "currentColor").strip()
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Text that matplotlib prints as it stands: a dollar sign begins no formula, an underscore hides no line."""
     return shown(text).replace("$", r"\$").lstrip("_")
 

@@ -25,14 +25,19 @@ def _environment() -> Any:
     )
 
 
+def template(name: str) -> Any:
+    """A template that escapes what is put into it."""
+    return _environment().get_template(name)
+
+
 def to_html(page: Content) -> str:
     """The self-contained page. Everything is escaped but the SVG, which matplotlib has escaped."""
-    return _environment().get_template("report.html").render(page=page)  # type: ignore[no-any-return]
+    return template("report.html").render(page=page)  # type: ignore[no-any-return]
 
 
 def to_fragment(page: Content) -> str:
     """The answer, its table and the curves, for a notebook's output cell."""
-    return _environment().get_template("fragment.html").render(page=page)  # type: ignore[no-any-return]
+    return template("fragment.html").render(page=page)  # type: ignore[no-any-return]
 
 
 def to_markdown(page: Content) -> str:
@@ -46,13 +51,27 @@ def to_markdown(page: Content) -> str:
         "",
     ]
     lines += [f"- {escaped(question)} **{escaped(answer)}**" for question, answer in page.badges]
-    lines += ["", *_table(page.answers), *_table(page.throughput), *_table(page.phases)]
+    lines += ["", *_table(page.answers), *_training(page), *_table(page.throughput), *_table(page.phases)]
     lines += _sentences("What is not known", page.unknown)
     lines += _table(page.failed) if page.failed.rows else ["## Failed cells", "", "None.", ""]
     lines += _sentences("Notes", page.notes)
     lines += [*_table(page.environments), "## Reproduce", "", *(f"    {text}" for text in page.reproduce), ""]
     lines += ["The learning curves are in report.html; every step's loss is in series.parquet.", ""]
     return "\n".join(lines)
+
+
+def _training(page: Content) -> list[str]:
+    """The certificates: label, finding, ladder and signs; D(t) is drawn in report.html."""
+    lines = ["## Same training?", ""]
+    for view in page.training:
+        lines += [f"### {escaped(view.title)}: {escaped(view.sentence)}", ""]
+        lines += [f"- {escaped(word)}: {escaped(text)}" for word, text in view.finding]
+        lines += ["", *(_rows(view.suspects) if view.suspects else [])]
+        for phase in view.phases:
+            lines += [escaped(phase.ladder.title), "", *_rows(phase.ladder)]
+            lines += [f"- {escaped(text)}" for text in (*phase.signs, *phase.lines)] + [""]
+        lines += [f"- {escaped(note)}" for note in view.notes] + [""]
+    return lines if page.training else [*lines, "Nothing was run in both frameworks.", ""]
 
 
 def escaped(text: str) -> str:
@@ -65,8 +84,11 @@ def _table(table: Table) -> list[str]:
     lines = [f"## {escaped(table.title)}", "", escaped(table.caption), ""]
     if not table.rows:
         return [*lines, "Nothing to show.", ""]
-    lines += [_row(table.columns), "|" + " --- |" * len(table.columns)]
-    return [*lines, *(_row(row) for row in table.rows), ""]
+    return [*lines, *_rows(table)]
+
+
+def _rows(table: Table) -> list[str]:
+    return [_row(table.columns), "|" + " --- |" * len(table.columns), *(_row(row) for row in table.rows), ""]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.verdict import Verdict
 from harness.errors import SpecError, did_you_mean
 from harness.records import strict_json
+from harness.records.certificates import read_certificates
 from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.content import VERDICT_KEYS, content, verdict_of
@@ -62,12 +63,16 @@ class Results:
         """One row per run; see `Store.cells`."""
         return self.store.cells()
 
+    def certificates(self) -> dict[str, dict[str, Any]]:
+        """key -> certificate as plain data; see `harness.Certificate.from_data`."""
+        return read_certificates(self.path, self.store.notes)
+
     def which(self, **overrides: Any) -> Verdict:
         """The answer. overrides: primary, margin, accuracy_margin, in place of the experiment's own."""
         for key in overrides:
             if key not in VERDICT_KEYS:
                 raise SpecError(f"which() takes no {key!r}.", hint=did_you_mean(key, VERDICT_KEYS))
-        return verdict_of(self.records(), self.experiment, **overrides)
+        return verdict_of(self.records(), self.experiment, self.certificates(), **overrides)
 
     def report(self, path: Path | str | None = None) -> Path:
         """Writes the report into `path` (default: <results>/report); returns the path of report.html."""
@@ -80,4 +85,4 @@ class Results:
         return str(self.which())
 
     def _repr_html_(self) -> str:
-        return to_fragment(content(self.records(), self.experiment, self.store.notes))
+        return to_fragment(content(self.records(), self.experiment, self.store.notes, self.certificates()))

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.analysis.comparison import Comparison
 from harness.analysis.curves import Curve
 from harness.analysis.judgement import RATIO_MEASURES, Judgement
 from harness.analysis.settings import Setting, backend_title
 from harness.analysis.throughput import phase_table, throughput_table
 from harness.analysis.verdict import Verdict
+from harness.records.certificates import DIFFERENT
 from harness.records.record import Record
 from harness.report.wording import ABSENT, figure, metric, number, shown, size
 
@@ -46,7 +48,7 @@ def answers(verdict: Verdict) -> Table:
             outcome_text(comparison.quality),
             _means(comparison.quality),
             shown(comparison.training.removeprefix("training equality: ")),
-            shown(_advice(comparison.primary, comparison.minutes)),
+            shown(_advice(comparison)),
         ]
         for comparison in verdict.comparisons
     ]
@@ -78,7 +80,12 @@ def _means(judgement: Judgement) -> str:
     return shown(f"{judgement.measure}: {values}")
 
 
-def _advice(judgement: Judgement, minutes: float | None) -> str:
+def _advice(comparison: Comparison) -> str:
+    judgement, minutes = comparison.primary, comparison.minutes
+    if comparison.seeds and judgement.outcome == "not comparable" and not comparison.certification.certified:
+        if comparison.certification.label == DIFFERENT:
+            return "mending what differs"
+        return "a certificate that the two trainings are the same"
     if judgement.outcome == "not comparable":
         return judgement.sentence.removeprefix("not comparable: ")
     if not judgement.more:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.records import strict_json
+from harness.records.certificates import read_certificates
 from harness.records.record import CorruptRecordError, Record
 from harness.records.store import Store, data_label, model_label, tabulate
 from harness.report.content import Content, content
@@ -31,21 +32,24 @@ def write_report(store: Store | Path | str, folder: Path | str, experiment: Mapp
     store = store if isinstance(store, Store) else Store(store)
     records = store.records()
     series = series_parquet(records, store.notes)
+    certificates = read_certificates(store.path, store.notes)
     # Notes name what was passed over by its place in the store, not by where the store lies.
     notes = [note.replace(f"{store.path}{os.sep}", "") for note in store.notes]
-    page = content(records, experiment, notes)
+    page = content(records, experiment, notes, certificates)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "report.html", to_html(page).encode())
-    _write(folder / "report.md", to_markdown(page).encode())
-    text = strict_json.dumps(report_data(page, experiment or {}, records)) + "\n"
-    _write(folder / "report.json", text.encode(errors="backslashreplace"))
-    _write(folder / "cells.csv", cells_csv(records).encode())
-    _write(folder / "series.parquet", series)
+    write_file(folder / "report.html", to_html(page).encode())
+    write_file(folder / "report.md", to_markdown(page).encode())
+    text = strict_json.dumps(report_data(page, experiment or {}, records, certificates)) + "\n"
+    write_file(folder / "report.json", text.encode(errors="backslashreplace"))
+    write_file(folder / "cells.csv", cells_csv(records).encode())
+    write_file(folder / "series.parquet", series)
     return folder / "report.html"
 
 
-def report_data(page: Content, experiment: Mapping[str, Any], records: Sequence[Record]) -> dict[str, Any]:
+def report_data(
+    page: Content, experiment: Mapping[str, Any], records: Sequence[Record], certificates: Mapping[str, Any]
+) -> dict[str, Any]:
     """report.json: the page for programs. null is "not measured", "NaN" a number that is none."""
     return {
         "schema": SCHEMA,
@@ -54,6 +58,7 @@ def report_data(page: Content, experiment: Mapping[str, Any], records: Sequence[
         "records": len(records),
         "verdict": page.verdict.to_data(),
         "badges": dict(page.badges),
+        "certificates": dict(certificates),
         "curves": {
             plot.title: {
                 backend: {
@@ -127,7 +132,7 @@ def series_parquet(records: Sequence[Record], notes: list[str]) -> bytes:
     return sink.getvalue()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
     """Whole or not at all, so that an open page never shows half a report."""
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     temporary.write_bytes(content)

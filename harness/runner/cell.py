@@ -59,7 +59,7 @@ def opening(cell: Cell, started: str) -> dict[str, Any]:
                       "digest": model.digest, "spec": model.to_data()},
             "data": explicit(cell.data), "recipe": explicit(cell.recipe), "backend": cell.backend,
             "execution": explicit(cell.execution), "seed": cell.seed, "experiment": cell.experiment,
-            "labels": dict(cell.labels),
+            "labels": dict(cell.labels), "identity": dict(cell.identity), "checkpoints": cell.content["checkpoints"],
         },
         "started_at": started,
     }

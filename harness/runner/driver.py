@@ -1,6 +1,7 @@
 """Runs an experiment: what is not done yet, one cell after the other, each in a process of its own.
 
     <out>/experiment.json       the experiment, every default written out
+    <out>/certificates/         whether the trainings that are compared are the same (runner/certificates.py)
     <out>/cells/<id>/           one record per finished cell, written whole by the cell itself
     <out>/logs/<id>.log         what the frameworks printed
 
@@ -28,6 +29,7 @@ from harness.records.record import Record, write_record
 from harness.records.store import Store
 from harness.report.results import EXPERIMENT_FILE, Results
 from harness.runner.cell import failure, now
+from harness.runner.certificates import Certifier, Due, certify_cells, due, real_certifier
 from harness.runner.check import check
 from harness.runner.dependencies import Need, ordered
 from harness.runner.locks import FileLock, machine_lock_path
@@ -35,8 +37,11 @@ from harness.runner.matrix import Cell
 from harness.runner.workers import Job, JobResult, Worker
 from harness.spec.experiment import Experiment, read_experiment
 
+# "0": no run certifies that is not told to.
+CERTIFY = "HARNESS_CERTIFY"
 OnEvent = Callable[[dict[str, Any]], None]
 CELL_JOB = "harness.runner.cell:cell_job"
+WAITING = {"event": "waiting", "message": "another run on this machine is timing a cell; waiting for it."}
 
 
 class Interrupted(HarnessError):  # noqa: N818 (it is no error)
@@ -47,32 +52,38 @@ class Interrupted(HarnessError):  # noqa: N818 (it is no error)
 
 @dataclass
 class Settings:
-    """How cells are run. backend_of: cell -> the worker that runs it; tests put their own in these places."""
+    """How cells are run. backend_of: cell -> the worker that runs it; certifier: opens what certifies, None to leave
+    it; tests put their own in these places."""
 
     function: str = CELL_JOB
     retry_failed: bool = False
     timeout: float | None = None
     lock: Path | None = None
     backend_of: Callable[[Cell], str] = lambda cell: cell.backend
+    certifier: Callable[[], contextlib.AbstractContextManager[Certifier]] | None = None
 
 
 def run(
     experiment: Experiment | Mapping[str, Any] | Path | str, out: Path | str | None = None,
     overrides: Sequence[str] = (), dry_run: bool = False, on_event: OnEvent | None = None, *,
-    retry_failed: bool = False, timeout: float | None = None,
+    retry_failed: bool = False, timeout: float | None = None, certify: bool | None = None,
 ) -> Results:
     """Runs all cells of an experiment that are not finished yet.
 
     experiment: a .yaml or .json file, or the same as a mapping. out: the folder of the results; by default
     results/<name>. overrides: "key=value" (with a file). dry_run: finds all mistakes, runs and writes nothing.
-    on_event: called with what happens (runner/progress.py). retry_failed: runs failed cells again. timeout:
-    seconds for a cell. Raises SpecError before anything is written, Interrupted on Ctrl-C.
+    on_event: called with what happens (runner/progress.py). retry_failed: runs failed cells again, and
+    certifies again what could not be certified. timeout: seconds for a cell. certify: whether trainings are certified
+    before they are timed, where they have no certificate yet; where None as the experiment says, and not at all where
+    HARNESS_CERTIFY is 0. Raises SpecError before anything is written, Interrupted on Ctrl-C.
     """
     read = _read(experiment, overrides)
     found = check(read)
     folder = Path("results") / read.name if out is None else Path(out)
     if not dry_run:
-        execute(read, found, folder, on_event, Settings(retry_failed=retry_failed, timeout=timeout))
+        wanted = read.certify and os.environ.get(CERTIFY) != "0" if certify is None else certify
+        execute(read, found, folder, on_event, Settings(
+            retry_failed=retry_failed, timeout=timeout, certifier=real_certifier if wanted else None))
     return Results(folder)
 
 
@@ -97,12 +108,14 @@ def execute(
     finished = {cell.id for cell, _ in plan if not _is_due(store.get(cell.id), settings)}
     tell({"event": "plan", "cells": len(plan), "skipped": len(finished), "out": str(folder)})
     write_experiment(experiment, folder)
-    if len(finished) == len(plan):
+    certificates = Certificates([cell for cell, _ in plan], store, settings, tell)
+    if len(finished) == len(plan) and not certificates.due():
         return
     lock = FileLock(settings.lock or machine_lock_path())
     workers = Workers((lock.descriptor,))
     try:
         with _stop_on_signals():
+            certificates(lock)
             workers.start({settings.backend_of(cell) for cell, _ in plan if cell.id not in finished})
             for index, (cell, needed) in enumerate(plan):
                 if cell.id not in finished:
@@ -142,6 +155,28 @@ class Workers:
     def close(self) -> None:
         for worker in self.known.values():
             worker.close()
+
+
+@dataclass
+class Certificates:
+    """What is certified before cells are timed."""
+
+    cells: Sequence[Cell]
+    store: Store
+    settings: Settings
+    tell: OnEvent
+
+    def due(self) -> list[Due]:
+        return due(self.cells, self.store, self.settings.retry_failed) if self.settings.certifier else []
+
+    def __call__(self, lock: FileLock) -> None:
+        if self.settings.certifier is None or not self.due():
+            return
+        with lock.held(lambda: self.tell(dict(WAITING))):
+            # Another driver may have certified while this one waited.
+            if missing := self.due():
+                with self.settings.certifier() as certifier:
+                    certify_cells(missing, self.store, certifier, self.tell)
 
 
 @dataclass
@@ -203,7 +238,7 @@ class CellRunner:
                    "reason": short, "seconds": seconds})
 
     def tell_waiting(self) -> None:
-        self.tell({"event": "waiting", "message": "another run on this machine is timing a cell; waiting for it."})
+        self.tell(dict(WAITING))
 
 
 def write_experiment(experiment: Experiment, folder: Path) -> None:

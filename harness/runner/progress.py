@@ -37,6 +37,13 @@ class Progress:
         if kind == "plan":
             self.total, self.skipped = event["cells"], event["skipped"]
             self.done = self.skipped
+        elif kind == "certifying":
+            self.current, self.phase = f"certifying {event['index']}/{event['of']}: {event['title']}", None
+            self.loss = self.samples_per_second = self.message = None
+        elif kind == "certified_rung":
+            self.message = f"phase {event['phase']}, {event['rung']} {event['status']}"
+        elif kind == "certified":
+            self.current = self.message = None
         elif kind == "cell_started":
             self.current, self._began, self._steps = event["title"], self.clock(), (0, 1)
             self.loss = self.samples_per_second = self.phase = self.message = None
@@ -52,6 +59,11 @@ class Progress:
             self.current, self._began = None, None
         elif kind == "waiting":
             self.message = event["message"]
+
+    @property
+    def running(self) -> bool:
+        """Whether a cell is being trained (and not, say, certified)."""
+        return self._began is not None
 
     @property
     def share(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from harness.backends import load_backend
 from harness.backends.contract import TraceRequest
 from harness.certify.probes import Probe, every_tensor
 from harness.plan.compiler import stochastic_calls
+from harness.records.array_file import write_arrays
 from harness.records.checkpoint import load_checkpoint
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
@@ -25,10 +25,7 @@ def trace_job(arguments: dict[str, Any], emit: Any) -> dict[str, Any]:
     spec = ModelSpec.from_data(arguments["spec"])
     arrays = backend.trace(trace_request(
         spec, load_checkpoint(arguments["weights"]).weights, Probe(**arguments["probe"]), dtype))
-    # The names hold "/" and spaces, which are no good in an archive of files.
-    names = list(arrays)
-    numbered: dict[str, Any] = {str(index): arrays[name] for index, name in enumerate(names)}
-    np.savez(Path(arguments["file"]), names=np.array(names), **numbered)
+    write_arrays(arguments["file"], arrays)
     return {"versions": backend.versions()}
 
 
@@ -41,9 +38,3 @@ def trace_request(spec: ModelSpec, weights: dict[str, np.ndarray], probe: Probe,
         differentiated=tuple(dict.fromkeys(reference for reference in spec.outputs if reference in tensors)),
         weights=weights, inputs=probe.inputs(spec), dtype=dtype, stochastic=stochastic,
         keys=probe.keys(len(stochastic)), cotangent=probe.cotangent, keep=probe.sample)
-
-
-def read_trace(path: Path) -> dict[str, np.ndarray]:
-    """What `trace_job` wrote."""
-    with np.load(path) as file:
-        return {str(name): file[str(index)] for index, name in enumerate(file["names"])}

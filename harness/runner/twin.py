@@ -14,8 +14,9 @@ import numpy as np
 from harness.certify.agreement import CallDifference, array_difference, call_differences
 from harness.certify.probes import Probe
 from harness.plan.initial import initial_weights
+from harness.records.array_file import read_arrays
 from harness.records.checkpoint import check_weights, save_checkpoint
-from harness.runner.tracing import read_trace, trace_job
+from harness.runner.tracing import trace_job
 from harness.runner.workers import Job, Worker
 from harness.spec.model import ModelSpec
 
@@ -81,8 +82,8 @@ def twin(
         file = Path(model) if isinstance(model, (str, Path)) and Path(model).suffix in KERAS_FILES else None
         versions, stock = _trace(spec, probe, folder, dtypes, file)
         differences = {
-            dtype: call_differences(spec, read_trace(folder / f"pytorch {dtype}.npz"),
-                                    read_trace(folder / f"tensorflow {dtype}.npz"))
+            dtype: call_differences(spec, read_arrays(folder / f"pytorch {dtype}.npz"),
+                                    read_arrays(folder / f"tensorflow {dtype}.npz"))
             for dtype in dtypes
         }
     exported = None
@@ -144,7 +145,7 @@ def _stock(worker: Worker, spec: ModelSpec, probe: Probe, folder: Path, file: Pa
         "model": str(file.resolve()), "inputs": str(folder / "inputs.npz"), "file": str(folder / "stock.npz"),
     })).unwrap()["dtype"]
     traced = folder / f"tensorflow {dtype}.npz"
-    ours = read_trace(traced if traced.exists() else folder / "tensorflow float32.npz")
+    ours = read_arrays(traced if traced.exists() else folder / "tensorflow float32.npz")
     with np.load(folder / "stock.npz") as stock:
         return max(
             array_difference(ours[f"inference {name}"], probe.sample(f"inference {name}", stock[str(index)]))

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.records.certificates import certificate_key, write_certificate
 from harness.records.record import write_record
 from harness.records.store import Store
+from tests.certify.made_up import certificate
 
 STEPS_PER_EPOCH = 4
 BATCH_SIZE = 8
@@ -89,6 +91,8 @@ def payload(
             "seed": seed,
             "experiment": "synthetic",
             "labels": {"model": model, "backend": backend, "seed": str(seed), **(labels or {})},
+            "identity": {},
+            "checkpoints": {},
         },
         "plan": {"digest": f"plan-{model}-{seed}"},
         "data": {"name": "digits", "fingerprint": "f" * 8, "classes": 10, "notes": []},
@@ -148,11 +152,24 @@ def fail(data: dict[str, Any], kind: str = "nan_loss", message: str = "the loss 
     }
 
 
-def pairs(path: Path, seeds: int = 3, models: tuple[str, ...] = ("mlp",), noise: float = 1e-7, **options: Any) -> Store:
-    """A store in which both backends ran every model over so many seeds."""
+def certify(store: Store, data: dict[str, Any], label: str = "same to rounding", **changes: Any) -> str:
+    """Puts a certificate beside the records whose cell is that of `data`; returns its key."""
+    key = certificate_key(data["cell"])
+    assert key is not None
+    write_certificate(store.path, key, certificate(label, data["cell"]["model"]["name"], **changes).to_data())
+    return key
+
+
+def pairs(
+    path: Path, seeds: int = 3, models: tuple[str, ...] = ("mlp",), noise: float = 1e-7,
+    label: str | None = "same to rounding", **options: Any,
+) -> Store:
+    """A store in which both backends ran every model over so many seeds. label: of its certificates, None for none."""
     store = Store(path)
     for model in models:
         for seed in range(seeds):
             add(store, payload(model, "tensorflow", seed, **options))
             add(store, payload(model, "pytorch", seed, **options), noise)
+        if label is not None:
+            certify(store, payload(model, **options), label)
     return store

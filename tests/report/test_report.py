@@ -122,7 +122,8 @@ def test_a_whole_experiment(store):
     for text in (
         "Which one?",
         "PyTorch faster",
-        "not certified",
+        "same to rounding",
+        "layer by layer, teacher-forced",
         "Failed cells",
         "What is not known",
         "finetune",
@@ -132,8 +133,8 @@ def test_a_whole_experiment(store):
     assert "harness run experiments/quickstart.yaml" in page
     assert data["verdict"]["exit_code"] == 0
     assert data["curves"]["mlp, digits"]["pytorch"]["val_loss"]["n"] == [3, 3, 3, 3]
-    # Both frameworks in both panels, in Okabe and Ito's colours.
-    assert page.count("<svg") == 2
+    # A figure of D(t) and one of the learning curves for each; both frameworks in Okabe and Ito's colours.
+    assert page.count("<svg") == 4
     assert "#e69f00" in page
     assert "#0072b2" in page
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.records.certificates import certificate_key
 from harness.records.store import Store
 from harness.runner.driver import run
 
@@ -22,7 +23,7 @@ TIMES = ["samples_per_second", "train_seconds", "first_step_seconds", "process_p
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    return run(SMOKE, out=tmp_path_factory.mktemp("smoke") / "results")
+    return run(SMOKE, out=tmp_path_factory.mktemp("smoke") / "results", certify=True)
 
 
 def test_both_frameworks_learn_the_same(smoke):
@@ -32,6 +33,17 @@ def test_both_frameworks_learn_the_same(smoke):
     np.testing.assert_allclose(ours.losses, theirs.losses, rtol=2e-3)
     assert ours.data["plan"] == theirs.data["plan"]
     assert ours.losses[-1] < ours.losses[0]
+
+
+def test_the_trainings_were_certified_before_they_were_timed(smoke):
+    (key, found), = smoke.certificates().items()
+    assert found["sentence"] == "same to rounding"
+    assert {certificate_key(record.cell) for record in smoke.records()} == {key}
+    climbed = [[rung["name"] for rung in phase["rungs"]] for phase in found["phases"]]
+    assert climbed == [["R0", "R1", "R2", "R3", "R4"]] * 2
+    assert found["made_at"] < min(record.data["started_at"] for record in smoke.records())
+    comparison, = smoke.which().comparisons
+    assert comparison.certification.certified
 
 
 def test_the_record_holds_what_was_really_run(smoke):
@@ -60,7 +72,7 @@ def test_a_killed_run_goes_on_to_the_same_table(smoke, tmp_path):
     out = tmp_path / "results"
     program = (
         "import sys; from harness.runner.driver import run\n"
-        "run(sys.argv[1], out=sys.argv[2], on_event=lambda event: print(event['event'], flush=True))"
+        "run(sys.argv[1], out=sys.argv[2], certify=False, on_event=lambda event: print(event['event'], flush=True))"
     )
     driver = subprocess.Popen([sys.executable, "-c", program, str(SMOKE), str(out)], cwd=ROOT, text=True,
                               stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -72,7 +84,7 @@ def test_a_killed_run_goes_on_to_the_same_table(smoke, tmp_path):
     driver.communicate()
     assert len(Store(out).records()) == 1
     before = Store(out).records()[0].data["finished_at"]
-    again = run(SMOKE, out=out)
+    again = run(SMOKE, out=out, certify=False)
     assert before in [record.data["finished_at"] for record in again.records()]
     assert again.cells().drop(columns=TIMES).to_dict("list") == smoke.cells().drop(columns=TIMES).to_dict("list")
 
@@ -83,7 +95,7 @@ def test_a_loss_that_becomes_nan_is_a_result(tmp_path):
         "execution": {"device": "cpu"},
         "matrix": {"recipe.optimizer.learning_rate": [1e38, 0.001]},
         "recipe": {"optimizer": "sgd", "loss": "mean_squared_error", "phases": [{"name": "pretrain", "epochs": 2}]},
-    }, out=tmp_path / "results")
+    }, out=tmp_path / "results", certify=False)
     reasons = {record.cell["labels"]["recipe.optimizer.learning_rate"]: record.reason for record in results.records()}
     assert reasons["0.001"] is None
     assert reasons["1e+38"]["kind"] == "nan_loss"
@@ -94,7 +106,7 @@ def test_finetuning_from_the_other_frameworks_checkpoint(tmp_path):
         "model": "mlp_64_64", "data": "digits", "execution": {"device": "cpu"},
         "matrix": {"recipe.phases.finetune.start_from": ["previous", "tensorflow"]},
         "recipe": {"phases": [{"name": "pretrain", "epochs": 1}, {"name": "finetune", "epochs": 1}]},
-    }, out=tmp_path / "results")
+    }, out=tmp_path / "results", certify=False)
     assert [record.reason for record in results.records()] == [None] * 4
     final = {
         (record.backend, record.cell["labels"]["recipe.phases.finetune.start_from"]): record.metrics["loss"]

@@ -6,10 +6,15 @@ exported file has `Drawing` in the place of `Keyed`, and no tape.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from harness.backends.pytorch.drawing import Drawing, Draws
 from harness.plan import randomness
+
+# Told of every draw, (stream, bits), while a certificate is made.
+recorder: Callable[[int, torch.Tensor], None] | None = None
 
 
 def _mix(x: torch.Tensor) -> torch.Tensor:
@@ -28,7 +33,10 @@ def bits(key: torch.Tensor, shape: tuple[int, ...], stream: int = 0) -> torch.Te
         size *= dimension
     x = torch.arange(size, dtype=torch.int32, device=key.device)
     x = _mix(x ^ key[0])
-    return _mix(x ^ (key[1] ^ randomness.stream_word(stream))).reshape(shape)
+    drawn = _mix(x ^ (key[1] ^ randomness.stream_word(stream))).reshape(shape)
+    if recorder is not None:
+        recorder(stream, drawn)
+    return drawn
 
 
 def keep_mask(key: torch.Tensor, shape: tuple[int, ...], rate: float) -> torch.Tensor:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from harness.backends.contract import Played, State
-from harness.backends.pytorch import runtime
+from harness.backends.contract import Played, State, Weights
+from harness.backends.pytorch import runtime, session_trace
 from harness.backends.pytorch.activations import ACTIVATIONS, r32
 from harness.backends.pytorch.losses import loss_function
 from harness.backends.pytorch.model import DTYPES, Network, build_network
@@ -25,11 +25,14 @@ from harness.spec.execution import Execution
 class Session:
     """One phase: see backends/contract.py."""
 
-    def __init__(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> None:
+    def __init__(
+        self, plan: Plan, state: State, data: Arrays, execution: Execution, network: Network | None = None
+    ) -> None:
         self.plan = plan
         self.device = runtime.device_of(execution)
         self.dtype = DTYPES[plan.dtype]
-        self.model = build_network(plan.spec, state.weights, plan.dtype).to(self.device)
+        built = build_network(plan.spec, state.weights, plan.dtype) if network is None else network
+        self.model = built.to(self.device)
         self.keys = (
             self.model.use_tape(plan.stochastic, self.device, self.dtype)
             if execution.uses_tape and plan.stochastic else None
@@ -56,19 +59,25 @@ class Session:
 
     def train(self, start: int, stop: int) -> None:
         self.model.train()
-        rates = self.plan.tape.learning_rates
         for begin, end, size in self.plan.tape.runs(start, stop):
             for step, rows in enumerate(self.indices[begin:end, :size].unbind(), begin):
-                self._step(step, rows, float(rates[step]))
+                self._step(step, rows, self.learning_rate(step))
+
+    def learning_rate(self, step: int) -> float:
+        """That of a step of the tape."""
+        return float(self.plan.tape.learning_rates[step])
+
+    def batch(self, rows: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor | None]:
+        """(inputs, targets, sample weights) of the examples at `rows`."""
+        x = [values.index_select(0, rows) for values in self.x]
+        y = [values.index_select(0, rows) for values in self.y]
+        return x, y, None if self.w is None else self.w.index_select(0, rows)
 
     def _step(self, step: int, rows: torch.Tensor, learning_rate: float) -> None:
         if self.keys is not None:
             self.keys.copy_(self.tape_keys[step])
         self.optimizer.zero_grad()
-        x = [values.index_select(0, rows) for values in self.x]
-        y = [values.index_select(0, rows) for values in self.y]
-        weights = None if self.w is None else self.w.index_select(0, rows)
-        loss, parts, outputs = self.loss(x, y, weights)
+        loss, parts, outputs = self.loss(*self.batch(rows))
         self.optimizer.scaled(loss).backward()
         self.optimizer.step(learning_rate)
         self.kept_losses.append(loss.detach())
@@ -127,6 +136,17 @@ class Session:
     def load(self, state: State) -> None:
         self.model.set_weights(state.weights)
         self.optimizer.load(state.slots, state.iterations)
+
+    # -- for the certificate
+
+    def readback(self) -> dict[str, np.ndarray]:
+        return session_trace.readback(self)
+
+    def trace(self, step: int) -> Weights:
+        return session_trace.trace(self, step)
+
+    def forced(self, step: int, teacher: Mapping[str, np.ndarray]) -> Weights:
+        return session_trace.forced(self, step, teacher)
 
     def peak_bytes(self) -> int | None:
         return runtime.peak_bytes(self.device)

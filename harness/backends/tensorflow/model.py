@@ -47,7 +47,10 @@ def build_model(
         name=_keras_name(spec.name),
     )
     model.harness_spec = spec
-    _settle_order(model, spec, layers)
+    nodes = _nodes(spec, layers)
+    # Past Keras's __setattr__, which would look for layers and weights in it.
+    vars(model)["harness_nodes"] = nodes
+    _settle_order(model, spec, nodes)
     set_weights(model, weights)
     return model
 
@@ -62,18 +65,23 @@ def _called(spec: ModelSpec, node: Node, layer: Any, tensors: Mapping[str, Any],
     return layer(feeds, **arguments) if takes_list else layer(*feeds, **arguments)
 
 
-def _settle_order(model: keras.Model, spec: ModelSpec, layers: Mapping[str, keras.layers.Layer]) -> None:
+def _nodes(spec: ModelSpec, layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Call -> the Keras node that it became."""
+    calls = dict.fromkeys(layers, 0)
+    nodes = {}
+    for node in spec.nodes:
+        nodes[node.name] = layers[node.layer]._inbound_nodes[calls[node.layer]]
+        calls[node.layer] += 1
+    return nodes
+
+
+def _settle_order(model: keras.Model, spec: ModelSpec, nodes: Mapping[str, Any]) -> None:
     """Lets the model run its calls in the spec's execution order.
 
     It is Keras's own, but that Keras leaves the order of calls of one depth to chance (node.py: parent_nodes is a
     set), and with it what becomes of a shared layer's moving averages. What is no call of the spec (inputs, the
     operations behind masks) comes before the first call that reads it.
     """
-    calls = dict.fromkeys(layers, 0)
-    nodes = {}
-    for node in spec.nodes:
-        nodes[node.name] = layers[node.layer]._inbound_nodes[calls[node.layer]]
-        calls[node.layer] += 1
     in_model = {id(node) for same_depth in model._nodes_by_depth.values() for node in same_depth}
     order: dict[int, Any] = {}
 

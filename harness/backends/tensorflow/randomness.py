@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from harness.plan import randomness
+from harness.plan.plan import Plan
+from harness.spec.order import execution_order
+
+# Told of every draw, (stream, bits), while a certificate is made.
+recorder: Callable[[int, tf.Tensor], None] | None = None
 
 
 def _mix(x: tf.Tensor) -> tf.Tensor:
@@ -22,7 +29,10 @@ def bits(key: tf.Tensor, shape: tf.Tensor, stream: int = 0) -> tf.Tensor:
     x = tf.range(tf.reduce_prod(shape), dtype=tf.int32)
     x = _mix(tf.bitwise.bitwise_xor(x, key[0]))
     second = tf.bitwise.bitwise_xor(key[1], randomness.stream_word(stream))
-    return tf.reshape(_mix(tf.bitwise.bitwise_xor(x, second)), shape)
+    drawn = tf.reshape(_mix(tf.bitwise.bitwise_xor(x, second)), shape)
+    if recorder is not None:
+        recorder(stream, drawn)
+    return drawn
 
 
 def _drawn(key: tf.Tensor, shape: tf.Tensor, stream: int, count: int) -> tf.Tensor:
@@ -82,3 +92,13 @@ class Keys:
         call = self._calls.get(layer, 0) % len(rows)
         self._calls[layer] = call + 1
         return self.current[rows[call]]
+
+
+def keys_of(plan: Plan) -> Keys:
+    """Which row of the tape's keys each call of a stochastic layer takes."""
+    keys = Keys()
+    rows = {call: row for row, call in enumerate(plan.stochastic)}
+    for node in execution_order(plan.spec):
+        if node.name in rows:
+            keys.rows.setdefault(node.layer.replace("/", "_"), []).append(rows[node.name])
+    return keys

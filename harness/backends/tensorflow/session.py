@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from harness.backends.contract import Played, State
-from harness.backends.tensorflow import runtime
+from harness.backends.contract import Played, State, Weights
+from harness.backends.tensorflow import runtime, session_trace
 from harness.backends.tensorflow.losses import loss_function
 from harness.backends.tensorflow.model import build_model, get_weights, set_weights, variables
 from harness.backends.tensorflow.optimizers import (
@@ -23,14 +23,16 @@ from harness.backends.tensorflow.optimizers import (
     load_slots,
     slots,
 )
-from harness.backends.tensorflow.randomness import Keys
+from harness.backends.tensorflow.randomness import keys_of
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
-from harness.spec.order import execution_order
 
 # Around convolutions XLA on a CPU is many times slower than TensorFlow's own kernels.
 SLOW_UNDER_XLA = ("Conv", "Pooling", "UpSampling")
+
+# (inputs, targets, sample weights) of a step.
+Batch = tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor | None]
 
 
 class Session:
@@ -70,12 +72,22 @@ class Session:
     # -- training
 
     def train(self, start: int, stop: int) -> None:
-        if self.plan.collect_outputs and self.kept_outputs is None:
-            self._reserve_outputs()
-        first = self.played[0] if self.played[1] == start and self.played[0] < start else start
+        first = self._first(start)
         for begin, end, size in self.plan.tape.runs(start, stop):
             self._loop(size)(tf.constant(begin), tf.constant(end), tf.constant(first))
         self.played = (first, stop)
+
+    def play(self, step: int) -> None:
+        """One step as `train(step, step + 1)` plays it, but eagerly: every tensor can be looked at."""
+        first = self._first(step)
+        self._step(tf.constant(step), int(self.plan.tape.sizes[step]), tf.constant(first))
+        self.played = (first, step + 1)
+
+    def _first(self, start: int) -> int:
+        """The first step whose losses and outputs the next `collect` gives, if the next step is `start`."""
+        if self.plan.collect_outputs and self.kept_outputs is None:
+            self._reserve_outputs()
+        return self.played[0] if self.played[1] == start and self.played[0] < start else start
 
     def _reserve_outputs(self) -> None:
         longest = max(end - begin for begin, end in self.plan.tape.epoch_bounds())
@@ -101,36 +113,50 @@ class Session:
         return self._loops[size]
 
     def _step(self, step: tf.Tensor, size: int, first: tf.Tensor) -> None:
-        rows = self.tape["indices"][step][:size]
-        rows.set_shape((size,))
-        x = [tf.gather(self.data["x"][item.name], rows) for item in self.plan.spec.inputs]
-        if self.keys is not None:
-            self.keys.start(self.tape["keys"][step])
-        with tf.GradientTape() as gradient_tape:
-            predictions = self._predictions(x, training=True)
-            total, parts = self._loss(predictions, rows)
-            scaled = self.optimizer.scale_loss(total)
-        gradients = gradient_tape.gradient(scaled, self.trainable)
-        apply(self.optimizer, gradients, self.trainable, self.tape["learning_rates"][step], self.multipliers)
+        batch = self.batch(step, size)
+        predictions, total, parts, gradients = self._gradients(step, batch)
+        self.update(step, gradients)
         self.kept_losses.scatter_nd_update([[step]], [total])
         if self.kept_parts is not None:
             self.kept_parts.scatter_nd_update([[step]], [tf.stack(parts)])
         if self.kept_outputs is not None:
-            batch = self.plan.tape.indices.shape[1]
-            places = ((step - first) * batch + tf.range(size))[:, None]
+            width = self.plan.tape.indices.shape[1]
+            places = ((step - first) * width + tf.range(size))[:, None]
             for kept, position in zip(self.kept_outputs, self.positions, strict=True):
                 kept.scatter_nd_update(places, tf.stop_gradient(predictions[position]))
 
-    def _predictions(self, x: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
+    def batch(self, step: tf.Tensor, size: int) -> Batch:
+        """The examples of a step."""
+        rows = self.tape["indices"][step][:size]
+        rows.set_shape((size,))
+        x = [tf.gather(self.data["x"][item.name], rows) for item in self.plan.spec.inputs]
+        targets = [tf.gather(self.data["y"][output.name], rows) for output in self.plan.outputs]
+        return x, targets, None if self.data["w"] is None else tf.gather(self.data["w"], rows)
+
+    def _gradients(self, step: tf.Tensor, batch: Batch) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor], Any]:
+        """(predictions, total loss, each output's own loss, the scaled loss's gradients by the trainable weights)."""
+        x, targets, weights = batch
+        if self.keys is not None:
+            self.keys.start(self.tape["keys"][step])
+        with self.gradient_tape() as tape:
+            predictions = self.predictions(x, training=True)
+            total, parts = self.total_loss(predictions, targets, weights)
+            scaled = self.optimizer.scale_loss(total)
+        return predictions, total, parts, tape.gradient(scaled, self.trainable)
+
+    def gradient_tape(self) -> tf.GradientTape:
+        """What a step records its gradients on."""
+        return tf.GradientTape()
+
+    def update(self, step: tf.Tensor, gradients: Any) -> None:
+        """The optimizer's update of a step."""
+        apply(self.optimizer, gradients, self.trainable, self.tape["learning_rates"][step], self.multipliers)
+
+    def predictions(self, x: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
         outputs = self.model(x if len(x) > 1 else x[0], training=training)
         return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
-    def _loss(self, predictions: list[tf.Tensor], rows: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        weights = None if self.data["w"] is None else tf.gather(self.data["w"], rows)
-        targets = [tf.gather(self.data["y"][output.name], rows) for output in self.plan.outputs]
-        return self._total(predictions, targets, weights)
-
-    def _total(
+    def total_loss(
         self, predictions: list[tf.Tensor], targets: list[tf.Tensor], weights: tf.Tensor | None,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """(loss of a batch with regularisation, as keras.Trainer.compute_loss sums it; each output's own loss)."""
@@ -185,8 +211,8 @@ class Session:
     def _evaluation(self) -> Any:
         if 0 not in self._evaluations:
             def evaluation(x: Any, y: Any, weights: Any) -> Any:
-                predictions = self._predictions(x, training=False)
-                return *self._total(predictions, y, weights), predictions
+                predictions = self.predictions(x, training=False)
+                return *self.total_loss(predictions, y, weights), predictions
 
             self._evaluations[0] = tf.function(evaluation, reduce_retracing=False)
         return self._evaluations[0]
@@ -211,6 +237,17 @@ class Session:
         known = {slot: [arrays.get(name) for name in names] for slot, arrays in state.slots.items()}
         load_slots(self.optimizer, self.trainable, known, state.iterations)
 
+    # -- for the certificate
+
+    def readback(self) -> Weights:
+        return session_trace.readback(self)
+
+    def trace(self, step: int) -> Weights:
+        return session_trace.trace(self, step)
+
+    def forced(self, step: int, teacher: Mapping[str, np.ndarray]) -> Weights:
+        return session_trace.forced(self, step, teacher)
+
     def peak_bytes(self) -> int | None:
         return runtime.peak_bytes()
 
@@ -233,16 +270,6 @@ def predict(model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_si
         result = call(feeds if len(feeds) > 1 else feeds[0])
         parts.append([item.numpy() for item in (result if isinstance(result, (list, tuple)) else [result])])
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-
-
-def keys_of(plan: Plan) -> Keys:
-    """Which row of the tape's keys each call of a stochastic layer takes."""
-    keys = Keys()
-    rows = {call: row for row, call in enumerate(plan.stochastic)}
-    for node in execution_order(plan.spec):
-        if node.name in rows:
-            keys.rows.setdefault(node.layer.replace("/", "_"), []).append(rows[node.name])
-    return keys
 
 
 def _on_device(data: Arrays, plan: Plan) -> dict[str, Any]:

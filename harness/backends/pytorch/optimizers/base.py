@@ -76,6 +76,15 @@ class Optimizer:
         updates: int = self.spec.updates(self.iterations)
         return updates
 
+    def settings(self) -> dict[str, float]:
+        """The numbers that this optimizer uses, by the names of Keras's arguments, the learning rate aside."""
+        found: dict[str, float] = {}
+        for name in type(self.spec).model_fields:
+            value = getattr(self.spec, name)
+            if isinstance(value, (bool, int, float)) and name != "learning_rate":
+                found[name] = float(value)
+        return found
+
     def _weight_decay_of(self, variable: OptimizedVariable) -> float:
         return self.spec.weight_decay or 0.0
 

@@ -1,0 +1,34 @@
+"""Session.readback, trace and forced of the TensorFlow backend, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PROGRAM = HERE / "session_trace_tensorflow.py"
+CHECKS = [line.split("(")[0].split()[1] for line in PROGRAM.read_text().splitlines() if "    def check_" in line]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
+    file = tmp_path_factory.mktemp("checks") / "results.json"
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)}
+    process = subprocess.run([sys.executable, str(PROGRAM), str(file)], cwd=ROOT, capture_output=True, text=True,
+                             env=environment)
+    assert process.returncode == 0, process.stderr[-3000:]
+    found: dict[str, str | None] = json.loads(file.read_text())
+    return found
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("check", CHECKS)
+def test_what_a_session_tells_is_what_it_plays(check: str, results: dict[str, str | None]) -> None:
+    assert check in results, results
+    assert results[check] is None, results[check]
