@@ -63,7 +63,7 @@ def test_prints_both_curves_and_the_answer(program: str, out: Path) -> None:
     assert "loss TensorFlow  loss PyTorch" in text
     for epochs in EPOCHS[program]:
         assert re.search(rf"^\s+{epochs}\s+0\.\d+", text, re.MULTILINE), text
-    # Fits of a script are not certified unless HARNESS_CERTIFY=1 asks for it: the figures stay, the verdict is withheld.
+    # A script is certified where HARNESS_CERTIFY=1 asks for it; else the figures stay and the verdict is withheld.
     assert text.count("training equality: not certified") == len(EPOCHS[program])
     assert "examples/s" in text
 
