@@ -3,9 +3,9 @@
     python benchmarks/certificates.py library [-o reports/certificates]
     python benchmarks/certificates.py quickstart
 
-library: one certificate each of mlp, cnn, resnet, lstm, gru and transformer, float32 as the timed precision, on digits or
-generated examples; a table in Markdown, and every certificate as JSON. quickstart: the wall time of certifying the three
-models of experiments/quickstart.yaml, starting the frameworks included, as `harness run` does it.
+library: one certificate each of mlp, cnn, resnet, lstm, gru and transformer on digits or generated examples, float32 as
+the timed precision; a table in Markdown, and every certificate as JSON. quickstart: the wall time of certifying the
+three models of experiments/quickstart.yaml, starting the frameworks included, as `harness run` does it.
 """
 
 from __future__ import annotations
