@@ -26,10 +26,12 @@ from harness.runner.child import run_job
 # A fork is safe only if the parent has run no operation of the framework: these are imports and nothing else.
 # The first torch.optim optimizer imports torch._dynamo, which takes longer than many a cell.
 # The rest is what every cell imports before and after training; "none" is a worker without a framework.
-_EVERY = ("harness.runner.cell", "pyarrow.parquet")
+_EVERY = ("harness.runner.cell", "pyarrow.parquet", "safetensors.numpy")
+_TRAINING = (*_EVERY, "harness.plan.initial", "harness.runner.certifying", "harness.runner.trajectory",
+             "sklearn.datasets")
 PRELOAD = {
-    "tensorflow": ("tensorflow", "keras", *_EVERY, "sklearn.datasets"),
-    "pytorch": ("torch", "torch._dynamo", *_EVERY, "sklearn.datasets"),
+    "tensorflow": ("tensorflow", "keras", "harness.backends.tensorflow", *_TRAINING),
+    "pytorch": ("torch", "torch._dynamo", "harness.backends.pytorch", *_TRAINING),
     "none": _EVERY,
 }
 POLL_SECONDS = 0.02

@@ -179,9 +179,9 @@ class Player:
             self.step_times.append(time.perf_counter() - began)
             # One at a time: what a session keeps of other variants' steps is not this one's.
             losses.append(session.collect().losses[-1:])
-            left = session.state()
-            look(left.weights)
+            look(self.given.backend.weights_of(session.model))
             if noise is not None:
+                left = session.state()
                 moved = self._moved(left, len(ULPS) + noise + step)
                 session.load(State(moved.weights, {}, left.iterations))
         return np.concatenate(losses).astype(np.float64)
@@ -210,7 +210,7 @@ class Player:
             session.train(start, stop)
             session.wait()
             losses.append(session.collect().losses)
-            kept.append(self.sampler(session.state().weights))
+            kept.append(self.sampler(self.given.backend.weights_of(session.model)))
             start = stop
         self.trajectory.timed = Program(
             session.program(), tuple(places), [np.stack(column) for column in zip(*kept, strict=True)],

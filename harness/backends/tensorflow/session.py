@@ -109,7 +109,8 @@ class Session:
 
             tf.while_loop(lambda step: step < stop, body, (start,), parallel_iterations=1)
 
-        self._loops[size] = tf.function(loop, jit_compile=self.xla, reduce_retracing=True)
+        # As in Keras's fit: nothing here or in a layer is Python that has to become graph.
+        self._loops[size] = tf.function(loop, jit_compile=self.xla, reduce_retracing=True, autograph=False)
         return self._loops[size]
 
     def _step(self, step: tf.Tensor, size: int, first: tf.Tensor) -> None:
@@ -214,7 +215,7 @@ class Session:
                 predictions = self.predictions(x, training=False)
                 return *self.total_loss(predictions, y, weights), predictions
 
-            self._evaluations[0] = tf.function(evaluation, reduce_retracing=False)
+            self._evaluations[0] = tf.function(evaluation, reduce_retracing=False, autograph=False)
         return self._evaluations[0]
 
     def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
@@ -264,7 +265,7 @@ def predict(model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_si
     """The outputs in inference mode, batch by batch."""
     count = len(next(iter(x.values())))
     parts = []
-    call = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+    call = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False)
     for begin in range(0, count, batch_size):
         feeds = [tf.convert_to_tensor(x[item.name][begin : begin + batch_size]) for item in spec.inputs]
         result = call(feeds if len(feeds) > 1 else feeds[0])
