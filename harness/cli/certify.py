@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import certify_port as options
 from harness.cli.exits import DIFFERENT, NOT_ENOUGH_EVIDENCE, OK
 from harness.cli.output import Json, emit
 
@@ -35,19 +36,10 @@ def certify(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for certificate.json and "
                                                                        "certificate.html.")] = None,
     as_json: Json = False,
-    keras: Annotated[str | None, typer.Option(help="With --torch: the model, as MODEL.")] = None,
-    torch: Annotated[str | None, typer.Option(
-        help="A module written by hand, compared with the Keras model: package.module:function or FILE.py:function.",
-    )] = None,
-    names: Annotated[Path | None, typer.Option("--map", help="With --torch: names.yaml, which Keras weight is which "
-                                                             "tensor; proposed otherwise.")] = None,
-    layout: Annotated[str, typer.Option(help="With --torch: channels_first, channels_last or auto.")] = "auto",
-    accept: Annotated[list[str] | None, typer.Option(help="With --torch: a cause not held against the port "
-                                                          "(\"unbiased variance\"); several times.")] = None,
-    own_weights: Annotated[bool, typer.Option(help="With --torch: compare the weights that it comes with.")] = False,
-    torch_loss: Annotated[str | None, typer.Option(help="(output, target) -> scalar, compared too.")] = None,
-    torch_optimizer: Annotated[str | None, typer.Option(help="(parameters) -> optimizer, compared too.")] = None,
-    torch_step: Annotated[str | None, typer.Option(help="(net, optimizer, x, y), compared too.")] = None,
+    keras: options.Keras = None, torch: options.Torch = None, names: options.Names = None,
+    layout: options.Layout = "auto", accept: options.Accept = None, own_weights: options.OwnWeights = False,
+    torch_loss: options.TorchLoss = None, torch_optimizer: options.TorchOptimizer = None,
+    torch_step: options.TorchStep = None, torch_compile: options.TorchCompile = False,
 ) -> int:
     """Prove that TensorFlow and PyTorch train a model identically, or name where they part.
 
@@ -56,20 +48,19 @@ def certify(
     from harness.cli.progress import progress_display
     from harness.runner.certify import certify as prove
 
-    source = read_data(data)
-    if torch is not None or keras is not None or model is None:
-        from harness.cli.certify_port import port
-
-        found = port(keras or model, torch, names, recipe=read_recipe(recipe or ()), data=source, seed=seed,
-                     steps=steps, layout=layout, accept=accept or (), own_weights=own_weights, torch_loss=torch_loss,
-                     torch_optimizer=torch_optimizer, torch_step=torch_step)
-        return show(found, output, as_json)
+    source, told = read_data(data), read_recipe(recipe or ())
     with progress_display() as display:
-        display({"event": "certifying", "title": model, "index": 1, "of": 1})
-        certificate = prove(model, read_recipe(recipe or ()), source, execution={"precision": precision}, seed=seed,
-                            steps=steps, folder=Path.cwd(), on_event=display)
-        if seeds:
-            certificate = _whole_runs(certificate, model, source, seeds, output, display)
+        if torch is not None or keras is not None or model is None:
+            certificate = options.port(
+                keras or model, torch, names, output, recipe=told, data=source, seed=seed, steps=steps, layout=layout,
+                accept=accept or (), own_weights=own_weights, torch_loss=torch_loss, torch_optimizer=torch_optimizer,
+                torch_step=torch_step, torch_compile=torch_compile, precision=precision, seeds=seeds, on_event=display)
+        else:
+            display({"event": "certifying", "title": model, "index": 1, "of": 1})
+            certificate = prove(model, told, source, execution={"precision": precision}, seed=seed, steps=steps,
+                                folder=Path.cwd(), on_event=display)
+            if seeds:
+                certificate = _whole_runs(certificate, model, source, seeds, output, display)
     return show(certificate, output, as_json)
 
 

@@ -1,11 +1,11 @@
-"""Faults in PyTorch's optimizers."""
+"""Faults in the rules of PyTorch's optimizers: pytorch_gradients.py has those around them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from tests.faults.mutant import BACKWARD, LOSS, UPDATE, Expected, Mutant
+from tests.faults.mutant import UPDATE, Expected, Mutant
 from tests.faults.patching import after_init, with_optimizer, wrap
 
 
@@ -154,22 +154,6 @@ def rate_outside() -> None:
     wrap(SGD, "_scale_gradients", lambda original: _scale_gradients)
 
 
-def clip(globally: bool) -> None:
-    """By the norm of all gradients in place of each one's, or the other way round."""
-    import torch
-
-    from harness.backends.pytorch.optimizers.base import Optimizer
-
-    def _clip(self: Any, present: list[int], gradients: list[Any]) -> None:
-        limit = self.spec.clipnorm or self.spec.global_clipnorm
-        norms = torch.stack([gradient.norm() for gradient in gradients])
-        norms = norms.norm().expand(len(gradients)) if globally else norms
-        for gradient, norm in zip(gradients, norms, strict=True):
-            gradient.mul_(limit / norm.clamp_min(limit))
-
-    wrap(Optimizer, "_clip", lambda original: _clip)
-
-
 def rmsprop(centered: bool = True, epsilon_outside: bool = False, rate_outside: bool = False) -> None:
     from harness.backends.pytorch.optimizers.foreach import RMSprop
 
@@ -189,142 +173,31 @@ def rmsprop(centered: bool = True, epsilon_outside: bool = False, rate_outside: 
     wrap(RMSprop, "_update", lambda original: _update)
 
 
-def average_before_update() -> None:
-    from harness.backends.pytorch.optimizers.base import Optimizer
-    from harness.backends.pytorch.optimizers.native import Adam
-
-    average = Optimizer._average
-
-    def make(original: Any) -> Any:
-        def _update(self: Any, present: list[int], gradients: list[Any], learning_rate: float) -> None:
-            average(self)
-            original(self, present, gradients, learning_rate)
-
-        return _update
-
-    wrap(Adam, "_update", make)
-    wrap(Optimizer, "_average", lambda original: lambda self: None)
-
-
-def update_removed(name: str) -> None:
-    """One variable's update is lost, as compilers have lost it."""
-    from harness.backends.pytorch.optimizers.native import Adam
-
-    def make(original: Any) -> Any:
-        def _update(self: Any, present: list[int], gradients: list[Any], learning_rate: float) -> None:
-            lost = next(self.parameters[index] for index in present
-                        if self.variables[self._owners[index]].name == name)
-            before = lost.clone()
-            original(self, present, gradients, learning_rate)
-            lost.copy_(before)
-
-        return _update
-
-    wrap(Adam, "_update", make)
-
-
-def stale_gradients() -> None:
-    from harness.backends.pytorch.optimizers.base import Optimizer
-
-    wrap(Optimizer, "zero_grad", lambda original: lambda self: None)
-
-
-def accumulated_sum() -> None:
-    """The update takes the sum of the batches' gradients, not their mean."""
-    from harness.backends.pytorch.optimizers.base import Optimizer
-
-    def make(original: Any) -> Any:
-        def _accumulate(self: Any, present: list[int], gradients: list[Any]) -> bool:
-            due: bool = original(self, present, gradients)
-            for gradient in gradients if due else []:
-                gradient.mul_(float(self._accumulates))
-            return due
-
-        return _accumulate
-
-    wrap(Optimizer, "_accumulate", make)
-
-
-def gradient_times_batch() -> None:
-    from harness.backends.pytorch.optimizers.base import Optimizer
-
-    wrap(Optimizer, "scaled", lambda original: lambda self, loss: 8.0 * original(self, loss))
-
-
-def multipliers_ignored() -> None:
-    from harness.backends.pytorch.optimizers.base import Optimizer
-
-    def make(original: Any) -> Any:
-        def _prepare(self: Any) -> None:
-            self.multipliers = [1.0] * len(self.multipliers)
-            original(self)
-
-        return _prepare
-
-    from harness.backends.pytorch.optimizers.native import Adam
-
-    wrap(Adam, "_prepare", make)
-    assert Optimizer in Adam.__mro__
-
-
-def constraint_ignored() -> None:
-    from harness.backends.pytorch.optimizers.base import Optimizer
-
-    wrap(Optimizer, "_constrain", lambda original: lambda self, present: None)
-
-
-def late_rate() -> None:
-    """Each step has the learning rate of the step before."""
-    from harness.backends.pytorch.optimizers.base import Optimizer
-
-    def make(original: Any) -> Any:
-        def step(self: Any, learning_rate: float) -> None:
-            rates = vars(self).setdefault("rates_of_steps", {})
-            rates[self.iterations] = learning_rate
-            original(self, rates.get(self.iterations - 1, learning_rate))
-
-        return step
-
-    wrap(Optimizer, "step", make)
-
-
-def _updates(says: str, layer: str | None = None) -> Expected:
+def updates(says: str, layer: str | None = None) -> Expected:
+    """What an update's fault is to be called."""
     return Expected(UPDATE, layer, says=says)
 
 
 RATE = "learning.?rate|schedule"
 MUTANTS = (
-    Mutant("adam epsilon 1e-8", "mlp", "pytorch", lambda: named(epsilon=1e-8), _updates("epsilon")),
-    Mutant("adam epsilon inside the root", "mlp", "pytorch", adam, _updates("epsilon"), (epsilon_inside_root,)),
-    Mutant("adam epsilon inside the correction", "mlp", "pytorch", adam, _updates("epsilon"),
+    Mutant("adam epsilon 1e-8", "mlp", "pytorch", lambda: named(epsilon=1e-8), updates("epsilon")),
+    Mutant("adam epsilon inside the root", "mlp", "pytorch", adam, updates("epsilon"), (epsilon_inside_root,)),
+    Mutant("adam epsilon inside the correction", "mlp", "pytorch", adam, updates("epsilon"),
            (epsilon_inside_correction,)),
-    Mutant("adam without bias correction", "mlp", "pytorch", adam, _updates("bias.?correct|not corrected"),
+    Mutant("adam without bias correction", "mlp", "pytorch", adam, updates("bias.?correct|not corrected"),
            (without_correction,)),
-    Mutant("adam gradients in float32", "mlp", "pytorch", moments_in_float32, _updates("slot|float32|precision")),
-    Mutant("amsgrad ignored", "lstm", "pytorch", amsgrad_ignored, _updates("amsgrad|v_hat")),
-    Mutant("decay coupled", "adamw", "pytorch", coupled_decay, _updates("decay|L2")),
+    Mutant("adam gradients in float32", "mlp", "pytorch", moments_in_float32, updates("slot|float32|precision")),
+    Mutant("amsgrad ignored", "lstm", "pytorch", amsgrad_ignored, updates("amsgrad|v_hat")),
+    Mutant("decay coupled", "adamw", "pytorch", coupled_decay, updates("decay|L2")),
     Mutant("decay on biases", "adamw", "pytorch", decay_on_all, Expected(UPDATE, weight=".*/bias", says="decay")),
-    Mutant("decay after the update", "adamw", "pytorch", decay_after_the_update, _updates("decay")),
-    Mutant("momentum dampened", "sgd", "pytorch", sgd_update, _updates("momentum|dampening"), (dampened,)),
-    Mutant("nesterov form", "sgd", "pytorch", sgd_update, _updates("nesterov"), (plain_momentum,)),
-    Mutant("momentum with the rate outside", "sgd", "pytorch", rate_outside, _updates(f"momentum|{RATE}")),
-    Mutant("clipped globally", "sgd", "pytorch", clip, _updates("clip"), (True,)),
-    Mutant("clipped by variable", "adamw", "pytorch", clip, _updates("clip"), (False,)),
-    Mutant("rmsprop not centered", "rmsprop", "pytorch", lambda: rmsprop(centered=False), _updates("center")),
+    Mutant("decay after the update", "adamw", "pytorch", decay_after_the_update, updates("decay")),
+    Mutant("momentum dampened", "sgd", "pytorch", sgd_update, updates("momentum|dampening"), (dampened,)),
+    Mutant("nesterov form", "sgd", "pytorch", sgd_update, updates("nesterov"), (plain_momentum,)),
+    Mutant("momentum with the rate outside", "sgd", "pytorch", rate_outside, updates(f"momentum|{RATE}")),
+    Mutant("rmsprop not centered", "rmsprop", "pytorch", lambda: rmsprop(centered=False), updates("center")),
     Mutant("rmsprop epsilon outside the root", "rmsprop", "pytorch", lambda: rmsprop(epsilon_outside=True),
-           _updates("epsilon")),
+           updates("epsilon")),
     Mutant("rmsprop momentum with the rate outside", "rmsprop", "pytorch", lambda: rmsprop(rate_outside=True),
-           _updates(f"momentum|{RATE}")),
-    Mutant("average momentum 0.99", "adamw", "pytorch", lambda: named(ema_momentum=0.99), _updates("ema|average")),
-    Mutant("average before the update", "adamw", "pytorch", average_before_update, _updates("ema|average")),
-    Mutant("update removed for one variable", "mlp", "pytorch", update_removed,
-           Expected(UPDATE, "third", "third/kernel"), ("third/kernel",)),
-    Mutant("stale gradients", "mlp", "pytorch", stale_gradients,
-           Expected((*BACKWARD, *UPDATE, *LOSS), says="gradient")),
-    Mutant("accumulated gradients summed", "gru", "pytorch", accumulated_sum, _updates("accumul")),
-    Mutant("gradient times the batch size", "cnn", "pytorch", gradient_times_batch,
-           Expected(("loss", *BACKWARD, *UPDATE))),
-    Mutant("multipliers ignored", "finetune", "pytorch", multipliers_ignored, _updates("multiplier", "block")),
-    Mutant("constraint ignored", "sgd", "pytorch", constraint_ignored, _updates("constraint|kernel", "shared")),
-    Mutant("schedule a step late", "adamw", "pytorch", late_rate, Expected((*UPDATE, "schedule"), says=RATE)),
+           updates(f"momentum|{RATE}")),
+    Mutant("average momentum 0.99", "adamw", "pytorch", lambda: named(ema_momentum=0.99), updates("ema|average")),
 )

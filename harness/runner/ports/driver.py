@@ -6,115 +6,35 @@ gradients. The Keras side is worked out once (`Lesson`) and may teach many ports
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from harness.backends.contract import State
-from harness.certify.certificate import (
-    DIFFERENT,
-    FAILED,
-    NOT_CERTIFIED,
-    SAME_TO_ROUNDING,
-    Certificate,
-    Curve,
-    Difference,
-    Finding,
-    Phase,
-    Rung,
-)
+from harness.certify.certificate import Certificate
 from harness.certify.ports.names import Names
-from harness.certify.ports.reference import Expanded, expand
+from harness.certify.ports.reference import expand
+from harness.runner.certificates import OnEvent
 from harness.runner.certifying import write_subject
-from harness.runner.ports.jobs import mapping_job, port_job, teacher_job
+from harness.runner.ports.jobs import mapping_job, teacher_job
+from harness.runner.ports.lesson import Lesson, names_data
 from harness.runner.ports.subject import dataset_of, moved_constants, read_keras, recipe_of
+from harness.runner.ports.whole_runs import free_folder, with_whole_runs
 from harness.runner.workers import Job, Worker
 
 BATCH, STEPS = 8, 50
-
-
-@dataclass
-class Lesson:
-    """The Keras side of a comparison: a folder with the subject and its trace. Close it, or use it as a context.
-
-    backend: which plays the teacher; the harness's own PyTorch model does where TensorFlow's is known to be the same.
-    """
-
-    reference: Expanded
-    folder: Path
-    digest: str
-    arguments: dict[str, Any]
-    taught: dict[str, Any]
-    backend: str
-    seconds: float
-    _owned: tempfile.TemporaryDirectory[str]
-    _pupils: Worker
-    subject: dict[str, Any] = field(default_factory=dict)
-
-    def __enter__(self) -> Lesson:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-                 ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Ends the PyTorch worker and removes the folder."""
-        self._pupils.close()
-        self._owned.cleanup()
-
-    def certify(
-        self, torch: str, *, names: Any = None, layout: str = "auto", accept: Sequence[str] = (),
-        own_weights: bool = False, torch_optimizer: str | None = None, torch_loss: str | None = None,
-        torch_step: str | None = None,
-    ) -> Certificate:
-        """The ladder of one port. See `certify_port`."""
-        began = time.perf_counter()
-        given = Names.parse(names)
-        found = self._pupils.run(Job(f"{port_job.__module__}:{port_job.__name__}", {
-            **self.arguments, "backend": "pytorch", "teacher": str(self.folder), "torch": torch,
-            "names": _names_data(given), "layout": layout, "accept": list(accept), "own_weights": own_weights,
-            "drops": [list(item) for item in self.reference.drops], "optimizer": torch_optimizer, "loss": torch_loss,
-            "step": torch_step,
-        })).unwrap()
-        return self._certificate(torch, found, self.seconds + time.perf_counter() - began)
-
-    def _certificate(self, torch: str, found: Mapping[str, Any], seconds: float) -> Certificate:
-        rungs = tuple(_rung(item) for item in found["rungs"])
-        owners = self.reference.owners
-        findings = [Finding(**{**item, "suspects": tuple(item["suspects"]),
-                               "layer": owners.get(item["layer"], item["layer"])}) for item in found["findings"]]
-        curves = () if found["curve"] is None else (_curve(found["curve"]),)
-        failed = [item for item in rungs if item.status == FAILED]
-        if failed:
-            label, reason = (DIFFERENT, None) if findings else (NOT_CERTIFIED, failed[0].reason)
-        else:
-            label, reason = SAME_TO_ROUNDING, None
-        if rungs and failed:
-            place = rungs.index(failed[0])
-            also = [f"{item.place}: {item.cause or item.what}" for item in findings[1:]]
-            rungs = (*rungs[:place], replace(failed[0], details={**failed[0].details, "also": also}),
-                     *rungs[place + 1:])
-        return Certificate(
-            label, ("tensorflow", "pytorch"),
-            {**self.subject, "port": torch, "precision": "float64", "mapping": found["mapping"],
-             "parts": found["parts"], "outputs": found["outputs"]},
-            (Phase("port", rungs, curves),), findings[0] if findings else None, reason,
-            {**self.taught["versions"], **found["versions"]}, {"seconds": seconds},
-            tuple(found["notes"]) + _output_notes({
-                owners.get(name, name): given for name, given in found["outputs"].items()}))
 
 
 def certify_port(
     keras: Any, torch: str, names: Any = None, *, recipe: Any = None, data: Any = None, layout: str = "auto",
     accept: Sequence[str] = (), own_weights: bool = False, torch_optimizer: str | None = None,
     torch_loss: str | None = None, torch_step: str | None = None, seed: int = 0, steps: int = STEPS,
-    batch: int = BATCH,
+    batch: int = BATCH, precision: str = "float32", torch_compile: bool = False, seeds: int = 0,
+    runs: Path | None = None, on_event: OnEvent | None = None,
 ) -> Certificate:
     """Compares a hand-written torch.nn.Module with a Keras model and names the first part that differs, and why.
 
@@ -124,13 +44,24 @@ def certify_port(
     the last activation asks for, and random examples. layout: "channels_first", "channels_last" or "auto": how images
     are handed over. accept: keys of causes that are not held against the port ("unbiased variance"). own_weights:
     compare the weights that the port comes with, too. torch_optimizer, torch_loss, torch_step: the user's own
-    functions: (parameters) -> optimizer, (output, target) -> scalar, (net, optimizer, x, y). Raises SpecError.
+    functions: (parameters) -> optimizer, (output, target) -> scalar, (net, optimizer, x, y). precision: that of R4,
+    "float32" or "float64"; torch_compile: whether R4 trains the module through torch.compile. seeds: whole
+    runs of both over so many paired seeds (R5), whose records go to `runs`. Raises SpecError.
     """
+    if seeds and runs is not None:
+        free_folder(runs)
     with teach(keras, recipe=recipe, data=data, seed=seed, steps=steps, batch=batch,
-               keep_weights=own_weights, pupil={"torch": torch, "names": _names_data(Names.parse(names)),
+               keep_weights=own_weights, pupil={"torch": torch, "names": names_data(Names.parse(names)),
                                                 "layout": layout}) as lesson:
-        return lesson.certify(torch, names=names, layout=layout, accept=accept, own_weights=own_weights,
-                              torch_optimizer=torch_optimizer, torch_loss=torch_loss, torch_step=torch_step)
+        found = lesson.certify(torch, names=names, layout=layout, accept=accept, own_weights=own_weights,
+                              torch_optimizer=torch_optimizer, torch_loss=torch_loss, torch_step=torch_step,
+                              precision=precision, torch_compile=torch_compile)
+        if not seeds:
+            return found
+        with contextlib.ExitStack() as stack:
+            folder = runs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-port-"))) / "runs"
+            return with_whole_runs(found, lesson.spec, lesson.recipe, data, lesson.port, precision=precision,
+                                   seeds=seeds, folder=folder, on_event=on_event)
 
 
 def teach(
@@ -148,16 +79,16 @@ def teach(
     chosen = recipe_of(spec, recipe, reference, batch)
     start = weights if keep_weights else moved_constants(spec, weights, seed)
     dataset = dataset_of(reference.spec, chosen, data, seed)
-    owned = tempfile.TemporaryDirectory(prefix="harness-port-")
-    folder = Path(owned.name)
-    write_subject(folder, reference.spec, chosen, [dataset], State(start), seed=seed)
-    arguments = {"backend": teacher, "folder": str(folder), "phase": 0, "precision": "float64", "steps": steps,
-                 "execution": {"compile": "none", "device": "cpu"}, "variant": None}
-    pupils = (workers or {}).get("pytorch") or Worker("pytorch")
-    pupils.start()
-    given = (workers or {}).get(teacher)
-    worker = given or (pupils if teacher == "pytorch" else Worker(teacher))
+    stack = contextlib.ExitStack()
     try:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-port-")))
+        write_subject(folder, reference.spec, chosen, [dataset], State(start), seed=seed)
+        arguments = {"backend": teacher, "folder": str(folder), "phase": 0, "precision": "float64", "steps": steps,
+                     "execution": {"compile": "none", "device": "cpu"}, "variant": None}
+        pupils = (workers or {}).get("pytorch") or stack.enter_context(Worker("pytorch"))
+        pupils.start()
+        worker = pupils if teacher == "pytorch" else \
+            (workers or {}).get(teacher) or stack.enter_context(Worker(teacher))
         with ThreadPoolExecutor(1) as pool:
             lesson = pool.submit(worker.run, Job(f"{teacher_job.__module__}:{teacher_job.__name__}",
                                                  {**arguments, "target": str(folder)}))
@@ -165,15 +96,12 @@ def teach(
                 _look_at(pupils, {**arguments, "backend": "pytorch", **pupil}, worker)
             taught = lesson.result().unwrap()
     except BaseException:
-        owned.cleanup()
+        stack.close()
         raise
-    finally:
-        if given is None and worker is not pupils:
-            worker.close()
     subject = {"model": spec.name, "digest": spec.digest, "data": "random" if data is None else str(data),
                "recipe": repr(chosen), "seed": seed, "steps": steps, "program": taught["program"]}
-    return Lesson(reference, folder, spec.digest, arguments, taught, teacher, time.perf_counter() - began, owned,
-                  pupils, subject)
+    return Lesson(spec, recipe_of(spec, recipe, None, batch), reference, folder, arguments, taught, teacher,
+                  time.perf_counter() - began, subject, worker, pupils, stack.close)
 
 
 def _look_at(pupils: Worker, arguments: Mapping[str, Any], busy: Worker) -> None:
@@ -182,34 +110,3 @@ def _look_at(pupils: Worker, arguments: Mapping[str, Any], busy: Worker) -> None
     if result.status != "done":
         busy.close()
     result.unwrap()
-
-
-def _names_data(names: Names) -> dict[str, Any] | None:
-    if not names.entries and not names.ignore:
-        return None
-    return {**{key: {"torch": list(item.torch), "transform": item.transform} for key, item in names.entries.items()},
-            "ignore": list(names.ignore)}
-
-
-def _output_notes(outputs: Mapping[str, str]) -> tuple[str, ...]:
-    notes = []
-    for name, given in outputs.items():
-        if given == "logits":
-            notes.append(f"The port gives the logits of {name!r}: train it with CrossEntropyLoss or "
-                         "BCEWithLogitsLoss; Keras's output is after the activation.")
-        else:
-            notes.append(f"The port gives {name!r} after its activation, as Keras: CrossEntropyLoss or "
-                         "BCEWithLogitsLoss would apply it a second time.")
-    return tuple(notes)
-
-
-def _rung(data: Mapping[str, Any]) -> Rung:
-    return Rung(**{**data, "worst": None if data["worst"] is None else Difference(**data["worst"]),
-                   "failed": tuple(Difference(**item) for item in data["failed"])})
-
-
-def _curve(data: Mapping[str, Any]) -> Curve:
-    return Curve(**{**data, "steps": tuple(data["steps"]), "between": tuple(data["between"]),
-                    "limit": tuple(data["limit"]), "seeds": tuple(data["seeds"]),
-                    "controls": {name: tuple(curve) for name, curve in data["controls"].items()}})
-

@@ -71,7 +71,7 @@ def teacher_arrays(plan: Any, folder: Path) -> Weights:
 def mapping_job(arguments: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Whether the module runs on the first batch and its tensors fit the model: what a user gets wrong first is told
     before Keras's side is worked out. arguments: as of `port_job`, without a teacher. Raises SpecError."""
-    from harness.runner.ports.pupil import described_port
+    from harness.runner.ports.mapped import described_port
 
     given = setup(arguments)
     rows = given.plan.tape.indices[0, : int(given.plan.tape.sizes[0])]
@@ -96,7 +96,7 @@ def port_job(arguments: dict[str, Any], emit: Callable[[dict[str, Any]], None]) 
     """The user's module. arguments: those of certifying.setup; "teacher": the folder of teacher_job; "torch":
     "module:function"; "names": a mapping of names, or None; "layout"; "drops": Keras's rates; "own_weights": compare
     the weights that the port comes with; "accept": causes that are not held against it; "optimizer", "loss": the
-    user's own. Gives {"rungs", "curve", "finding", "notes", "mapping", "versions"} as plain data."""
+    user's own; "timed": {"precision", "compiled", "file": where R4's training goes}. Gives Pupil.certify's findings."""
     from harness.runner.ports.pupil import Pupil
 
     given = setup(arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,23 +9,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness.backends.contract import State, Weights
-from harness.backends.pytorch.ports.constants import use_keras_constants
-from harness.backends.pytorch.ports.description import describe
-from harness.backends.pytorch.ports.dropout import Drops
-from harness.backends.pytorch.ports.forced import CutPass, before_activation
-from harness.backends.pytorch.ports.network import PortNetwork, build_net, load_object
-from harness.backends.pytorch.ports.session import (
-    configure,
-    open_port,
-    outputs_of,
-    tensors,
-    weights_of_steps,
-    whole_step,
-)
-from harness.certify.certificate import FAILED, SKIPPED, Difference, Finding, Rung
+from harness.backends.pytorch.ports.asking import again
+from harness.backends.pytorch.ports.forced import CutPass
+from harness.backends.pytorch.ports.network import PortNetwork, load_object
+from harness.backends.pytorch.ports.session import in_precision, open_port, weights_of_steps, whole_step
+from harness.certify.certificate import FAILED, SKIPPED, Curve, Difference, Finding, Rung
 from harness.certify.controls import one_ulp
 from harness.certify.limits import CALL_LIMIT, STEP_LIMIT
 from harness.certify.ports.causes import Evidence, PortCause, cause_of
@@ -40,8 +28,7 @@ from harness.certify.ports.checks import (
     step_checks,
     trajectory,
 )
-from harness.certify.ports.mapping import PortMapping, propose
-from harness.certify.ports.names import Names
+from harness.certify.ports.mapping import PortMapping
 from harness.certify.ports.parts import Part, parts_of
 from harness.certify.ports.plan import PlanCheck, plan_checks
 from harness.certify.ports.rules import TorchUnit
@@ -49,42 +36,10 @@ from harness.errors import SpecError
 from harness.records.array_file import read_arrays
 from harness.runner.certifying import Setup, distances
 from harness.runner.ports.jobs import stops, teacher_arrays
+from harness.runner.ports.mapped import described_port, right_mapping
+from harness.runner.ports.playing import play_timed
+from harness.runner.ports.timed import timed_execution
 from harness.runner.ports.training import training_checks
-
-# How near an assignment's outputs come to Keras's if it is the right one.
-RIGHT = 1e-6
-MOST_ALSO = 12
-
-
-def described_port(
-    given: Setup, arguments: Mapping[str, Any], inputs: Sequence[np.ndarray],
-) -> tuple[Any, dict[str, Any], list[TorchUnit], list[PortMapping]]:
-    """(the user's module, its description, its modules with tensors, the assignments that fit). Raises SpecError."""
-    configure()
-    drops = Drops()
-    net = build_net(arguments["torch"]).double()
-    drops.silence(net)
-    use_keras_constants()
-    first = PortNetwork(net, given.plan.spec, (), layout=arguments.get("layout") or "auto")
-    layout, described = _layout(first, inputs, drops)
-    described["layout"] = layout
-    units = [TorchUnit.from_data(item) for item in described["units"]]
-    return net, described, units, propose(given.plan.spec, units, Names.parse(arguments.get("names")))
-
-
-def _layout(first: PortNetwork, inputs: Sequence[np.ndarray], drops: Drops) -> tuple[str, dict[str, Any]]:
-    """(how images are handed over, the description). A forward that begins with a convolution may still turn its input
-    by itself: it fails on channels first, and is then given what Keras is given. Raises SpecError."""
-    turned = first.chosen_layout == "auto" and "channels_first" in first.layouts.values()
-    try:
-        return first.chosen_layout, describe(first.net, first.handed_over(tensors(inputs)), drops)
-    except SpecError:
-        if not turned:
-            raise
-        first.layouts = dict.fromkeys(first.layouts, "channels_last")
-        with contextlib.suppress(SpecError):
-            return "channels_last", describe(first.net, first.handed_over(tensors(inputs)), drops)
-        raise
 
 
 class Pupil:
@@ -102,7 +57,10 @@ class Pupil:
         self.rungs: list[Rung] = []
         net, self.described, self.units, candidates = described_port(
             given, arguments, [self.teacher[f"forward {item.name}"] for item in self.spec.inputs])
-        self.mapping = self._chosen(net, candidates)
+        self.mapping, note = right_mapping(
+            candidates, lambda candidate: self.network_of(copy.deepcopy(net), candidate), given.state.weights,
+            self.teacher)
+        self.notes += [note] if note else []
         self.network = self.network_of(net, self.mapping)
         self.came_with = {name: array.copy() for name, array in self.network.get_weights().items()}
         self.network.set_weights(given.state.weights)
@@ -113,76 +71,38 @@ class Pupil:
         return PortNetwork(net, self.spec, mapping.entries, mapping.zeros,
                            layout=self.described["layout"])
 
-    def _inputs(self, kind: str) -> list[Any]:
-        return tensors([self.teacher[f"{kind} {item.name}"] for item in self.spec.inputs])
-
-    def _chosen(self, net: Any, candidates: Sequence[PortMapping]) -> PortMapping:
-        """The assignment that gives Keras's outputs, where several fit. Raises SpecError where none or more than one
-        does."""
-        if len(candidates) == 1:
-            return candidates[0]
-        right = []
-        for candidate in candidates:
-            network = self.network_of(copy.deepcopy(net), candidate)
-            network.set_weights(self.given.state.weights)
-            if self._distance(network) <= RIGHT:
-                right.append(candidate)
-        listed = "; ".join(item.text for item in candidates[0].ambiguities)
-        if not right:
-            raise SpecError(f"the mapping is ambiguous, and none of the {len(candidates)} assignments gives Keras's "
-                            f"outputs: {listed}.", where="mapping", hint="Say in names.yaml (--map) which is meant.")
-        self.notes.append(f"The mapping was ambiguous ({listed}); the assignment that gives Keras's outputs was taken.")
-        return right[0]
-
-    def _distance(self, network: PortNetwork) -> float:
-        network.net.eval()
-        found = 0.0
-        for reference, y in zip(self.spec.outputs, outputs_of(network, self._inputs("inference")), strict=False):
-            wanted = [self.teacher[f"inference {name}"] for name in (reference, before_activation(network, reference))
-                      if name]
-            far = [np.abs(y - item).max() / (np.abs(item).max() or 1.0) for item in wanted if item.shape == y.shape]
-            found = max(found, float(min(far, default=np.inf)))
-        return found
-
     # -- the ladder
 
     def certify(self) -> dict[str, Any]:
         """Every rung; a rung behind a failed one is not run, but for R1 behind R0."""
-        curve = None
+        curve = timed = None
         self._rung("R0", self._plan)
         self._rung("R1", self._by_parts)
-        if any(item.status == FAILED for item in self.rungs):
-            self._skip("R2", "R3")
-        else:
+        if not self._failed():
             self._rung("R2", self._whole_step)
-            if self.rungs[-1].status == FAILED:
-                self._skip("R3")
-            else:
-                began = time.perf_counter()
-                left_out = self._unbiased()
-                curve, found = trajectory(self._steps(), self.steps, "eager", left_out,
-                                          AFTER_CONSTANTS if self.rounded else LEAST)
-                self.rungs.append(replace(found, seconds=time.perf_counter() - began))
-                if found.status == FAILED:
-                    worst = found.failed[0]
-                    self.findings.append(Finding("R3", self.given.plan.name, 0, "update", None, None, worst.what,
-                                                 worst.difference, worst.limit))
+        if not self._failed():
+            curve = self._trajectory()
+        if not self._failed():
+            timed = self._timed()
+        for name in ("R2", "R3", "R4")[len(self.rungs) - 2:] if self._failed() else ():
+            self.rungs.append(Rung(name, SKIPPED, reason="a rung before it failed"))
         from harness.backends.pytorch.backend import BACKEND
 
         return {"rungs": [asdict(item) for item in self.rungs], "curve": curve and asdict(curve),
                 "findings": [asdict(item) for item in self.findings], "notes": self.notes,
-                "mapping": self.mapping.to_names(), "parts": [f"{part.module}: {', '.join(part.layers)}" for part in
-                                                             self.parts],
-                "outputs": dict(self.network.given_as), "versions": BACKEND.versions()}
+                "names": self.mapping.to_names(), "mapping": self.mapping.to_data(),
+                "layout": self.described["layout"], "outputs": dict(self.network.given_as),
+                "parts": [f"{part.module}: {', '.join(part.layers)}" for part in self.parts],
+                "timed": timed, "left_out": self._unbiased(), "phase": self.given.plan.name,
+                "versions": BACKEND.versions()}
+
+    def _failed(self) -> bool:
+        return any(item.status == FAILED for item in self.rungs)
 
     def _rung(self, name: str, compare: Callable[[], Rung]) -> None:
         began = time.perf_counter()
         found = compare()
         self.rungs.append(replace(found, name=name, seconds=time.perf_counter() - began))
-
-    def _skip(self, *names: str) -> None:
-        for name in names:
-            self.rungs.append(Rung(name, SKIPPED, reason="a rung before it failed"))
 
     def _find(self, name: str, check: Check | PlanCheck, cause: PortCause | None) -> bool:
         """Notes a failed check; whether it counts."""
@@ -250,10 +170,11 @@ class Pupil:
                 raise
             return None
 
-        def again(call: str, attributes: Mapping[str, Any], *, training: bool, inputs: str | None = None) -> Weights:
-            return passes[inputs or ("forward" if training else "inference")].again(call, attributes, training=training)
+        def ask(call: str, attributes: Mapping[str, Any], *, training: bool, inputs: str | None = None) -> Weights:
+            made = passes[inputs or ("forward" if training else "inference")]
+            return again(made.seen[call], attributes, training=training)
 
-        self.evidence = Evidence(self.spec, self.teacher, self._unit_of_layer(), self.given.state.weights, again)
+        self.evidence = Evidence(self.spec, self.teacher, self._unit_of_layer(), self.given.state.weights, ask)
         return Comparison(self.spec, parts, self.teacher).checks(training, inference)
 
     def _unit_of_layer(self) -> dict[str, TorchUnit]:
@@ -294,8 +215,27 @@ class Pupil:
                 counted.append(extra.difference)
         return rung("R2", [check.difference for check in checks if not check.fails] + counted, counted)
 
-    def _steps(self) -> Weights:
-        return weights_of_steps(self._session(), self.start, stops(len(self.given.plan.tape)))
+    def _trajectory(self) -> Curve:
+        """R3."""
+        began = time.perf_counter()
+        ours = weights_of_steps(self._session(), self.start, stops(len(self.given.plan.tape)))
+        curve, found = trajectory(ours, self.steps, "eager", self._unbiased(),
+                                  AFTER_CONSTANTS if self.rounded else LEAST)
+        self.rungs.append(replace(found, seconds=time.perf_counter() - began))
+        if found.status == FAILED:
+            worst = found.failed[0]
+            self.findings.append(Finding("R3", self.given.plan.name, 0, "update", None, None, worst.what,
+                                         worst.difference, worst.limit))
+        return curve
+
+    def _timed(self) -> dict[str, Any]:
+        """R4 as it was played: the file that arguments["timed"] names is judged by the driver."""
+        wanted = self.arguments["timed"]
+        if self.rounded and wanted["precision"] == "float64":
+            return {"failed": "Keras has a constant of gelu in float32, the port's own gelu has not", "lower": None}
+        arguments = {**self.arguments, **wanted, "execution": timed_execution(wanted["precision"], wanted["compiled"])}
+        return play_timed(arguments, lambda: in_precision(
+            self.network, self.arguments["torch"], self.mapping.entries, wanted["precision"]))
 
     def own(self, name: str) -> Any:
         """The user's function of that name, None where none was given."""

@@ -49,12 +49,15 @@ def moved_constants(spec: ModelSpec, weights: Mapping[str, np.ndarray], seed: in
     return found
 
 
-def recipe_of(spec: ModelSpec, recipe: Any, reference: Expanded, batch: int) -> Recipe:
-    """The user's, its outputs under their names in the reference; or Adam and the loss that the outputs ask for."""
+def recipe_of(spec: ModelSpec, recipe: Any, reference: Expanded | None, batch: int) -> Recipe:
+    """The user's, its outputs under their names in the reference and without metrics; or Adam and the loss that the
+    outputs ask for. As it is where reference is None: for whole runs."""
     if recipe is None:
         losses = [_default_loss(spec, name) for name in spec.outputs]
         loss = losses[0] if len(losses) == 1 else dict(zip(spec.output_names, losses, strict=True))
         recipe = {"loss": loss, "optimizer": {"Adam": {}}, "batch_size": batch}
+    if reference is None:
+        return Recipe.parse(recipe)
     if isinstance(recipe, Mapping):
         recipe = {key: by_output(value, reference.outputs) if key in ("loss", "loss_weights") else value
                   for key, value in recipe.items() if key != "metrics"}

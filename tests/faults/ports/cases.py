@@ -88,4 +88,5 @@ MISTAKES = (
     Case("block", "blocks:UnscaledBlock", "attention", "forward", "does not scale"),
     Case("block", "blocks:SoftmaxAtTheEnd", "logits", "forward", "second one"),
     Case("block", "blocks:SequenceFirst", "attention", "forward", "over the batch"),
+    Case("bare", "precision:Autocast", None, "trajectory", "computes in bfloat16", "R4"),
 )

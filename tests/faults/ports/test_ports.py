@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.certify.certificate import DIFFERENT, SAME_TO_ROUNDING, Certificate
+from harness.certify.certificate import DIFFERENT, NOT_CERTIFIED, SAME_TO_ROUNDING, Certificate
 from harness.errors import SpecError
 from harness.runner.ports.driver import Lesson, teach
 from harness.runner.workers import Worker
@@ -23,7 +23,7 @@ STEPS = 5
 # One of each kind of evidence; the others in turn.
 ALWAYS = {"Exact", "ChannelsFirstFlatten", "Text", "Block", "ResidualInsideBlock", "DefaultMomentum",
           "SymmetricPadding", "ResidualBeforeActivation", "DropsAlways", "Exact-step_without_train", "Exact-adam",
-          "OutputGateThird", "UnscaledBlock", "PaddingRow"}
+          "OutputGateThird", "UnscaledBlock", "PaddingRow", "Autocast"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def parts(cases: tuple[Case, ...]) -> list[object]:
 def test_correct_ports_are_certified(case: Case, lesson: Callable[[str], Lesson]) -> None:
     found = certificate_of(lesson(case.model), case)
     assert found.label == SAME_TO_ROUNDING, found.sentence
-    assert [rung.status for rung in found.phases[0].rungs] == ["passed"] * 4
+    assert [rung.status for rung in found.phases[0].rungs] == ["passed"] * 5
 
 
 @pytest.mark.parametrize("case", parts(MISTAKES))
@@ -77,6 +77,28 @@ def test_a_port_without_a_weight_is_refused_with_its_name(lesson: Callable[[str]
 def test_a_function_that_is_not_there_is_told(lesson: Callable[[str], Lesson]) -> None:
     with pytest.raises(SpecError, match="Did you mean 'Exact'"):
         lesson("images").certify(f"{FOLDER}/images.py:Exakt")
+
+
+def test_a_lower_precision_is_told_even_where_the_weights_hardly_show_it(lesson: Callable[[str], Lesson]) -> None:
+    """Whether R4 sees one rounded tensor hangs on the last digits; that it is there does not."""
+    found = lesson("images").certify(f"{FOLDER}/precision.py:ThroughHalf")
+    assert "its forward computes in float16" in " ".join((found.sentence, *found.notes)), found
+
+
+def test_a_port_that_does_not_train_in_float32_is_not_certified(lesson: Callable[[str], Lesson]) -> None:
+    found = lesson("bare").certify(f"{FOLDER}/precision.py:OnlyDouble")
+    assert found.label == NOT_CERTIFIED
+    assert "the port does not train in float32" in found.sentence
+    assert [rung.status for rung in found.phases[0].rungs] == ["passed"] * 4 + ["not run"]
+
+
+@pytest.mark.slow
+@pytest.mark.sweep
+def test_a_compiled_program_that_computes_something_else_is_found(lesson: Callable[[str], Lesson]) -> None:
+    found = lesson("images").certify(f"{FOLDER}/precision.py:OtherProgram", torch_compile=True)
+    assert found.finding is not None, found.sentence
+    assert (found.finding.rung, found.finding.part) == ("R4", "program"), found.sentence
+    assert "under torch.compile" in (found.finding.cause or "")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from harness.backends.pytorch.ports.asking import Seen
 from harness.backends.pytorch.ports.description import run
 from harness.backends.pytorch.ports.layout import Adapter
 from harness.backends.pytorch.ports.network import PortNetwork, last_activation
@@ -46,16 +47,6 @@ class PartLike(Protocol):
     def flatten(self) -> tuple[int, ...] | None: ...
     @property
     def sequences(self) -> bool: ...
-
-
-@dataclass
-class Seen:
-    """One call of a module: its arguments with Keras's inputs in them, and Keras's outputs."""
-
-    module: nn.Module
-    adapter: Adapter
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
 
 
 @dataclass
@@ -259,37 +250,6 @@ class CutPass:
             found[f"expected result {reference}"] = np.asarray(self.teacher[f"{self.kind} {compared}"])
         return found
 
-    # -- what if
-
-    def again(self, call: str, attributes: Mapping[str, Any], *, training: bool) -> Arrays:
-        """The module of one call once more, with Keras's input and some of its attributes changed: "output INDEX",
-        and "buffer NAME" after it. For the asking whether a setting explains a difference."""
-        seen = self.seen[call]
-        module = seen.module
-        kept: dict[str, Any] = {name: getattr(module, name) for name in attributes if name != "same padding"}
-        mode = module.training
-        buffers = {name: tensor.clone() for name, tensor in module.named_buffers()}
-        module.train(training)
-        args = seen.args
-        try:
-            for name, value in attributes.items():
-                if name == "same padding":
-                    kept["padding"] = module.padding
-                    setattr(module, "padding", (0,) * (len(value) - 2))  # noqa: B010 (mypy: a module's attribute)
-                    args = (_padded(args[0], value), *args[1:])
-                else:
-                    setattr(module, name, value)
-            with torch.no_grad():
-                outputs = seen.adapter.outputs(module(*args, **seen.kwargs))
-            found = {f"output {index}": _array(value) for index, value in enumerate(outputs)}
-            return found | {f"buffer {name}": _array(tensor).copy() for name, tensor in module.named_buffers()}
-        finally:
-            module.train(mode)
-            for name, value in kept.items():
-                setattr(module, name, value)
-            for name, tensor in module.named_buffers():
-                tensor.data.copy_(buffers[name])
-
 
 def before_activation(network: PortNetwork, reference: str) -> str | None:
     """The tensor that an output's softmax or sigmoid is taken of."""
@@ -304,11 +264,6 @@ def nearest(y: torch.Tensor, wanted: Mapping[str, np.ndarray]) -> str:
     far = {name: float(np.abs(own - array).max()) if own.shape == array.shape else float("inf")
            for name, array in wanted.items()}
     return min(far, key=lambda name: far[name])
-
-
-def _padded(x: torch.Tensor, sides: Sequence[tuple[int, int]]) -> torch.Tensor:
-    flat = [side for pair in reversed(list(sides)) for side in pair]
-    return torch.nn.functional.pad(x, flat)
 
 
 def _filled(gradient: torch.Tensor | None, like: torch.Tensor) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 import torch
 
 from harness.backends.contract import State, Weights
+from harness.backends.pytorch.model import DTYPES
 from harness.backends.pytorch.ports.description import run
-from harness.backends.pytorch.ports.network import PortNetwork
+from harness.backends.pytorch.ports.dropout import Drops
+from harness.backends.pytorch.ports.network import Place, PortNetwork, build_net
 from harness.backends.pytorch.session import Session
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
@@ -68,10 +71,24 @@ def weights_of_steps(session: Session, state: State, steps: Sequence[int]) -> We
     return found
 
 
-def configure() -> None:
-    """float64 everywhere, one thread: a module that makes tensors of its own makes them in the precision compared."""
-    torch.set_default_dtype(torch.float64)
+def configure(precision: str = "float64") -> None:
+    """One precision everywhere, one thread: a module that makes tensors of its own makes them in the one compared."""
+    torch.set_default_dtype(DTYPES[precision])
     torch.set_num_threads(1)
+
+
+def in_precision(network: PortNetwork, made_by: str, places: Sequence[Place], precision: str) -> PortNetwork:
+    """The same port, built anew in another precision: tensors that a module makes as it is built or as it runs, and
+    keeps to itself, are of that precision too. made_by: as of `build_net`. The process is configured for it."""
+    configure(precision)
+    net = build_net(made_by)
+    net = copy.deepcopy(net) if net is network.net else net
+    net.load_state_dict(network.net.state_dict())
+    net = net.to(DTYPES[precision])
+    Drops().silence(net)
+    made = PortNetwork(net, network.spec, places, network.zeros, layout=network.chosen_layout)
+    made.given_as = dict(network.given_as)
+    return made
 
 
 def tensors(arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
