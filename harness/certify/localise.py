@@ -58,7 +58,7 @@ def of_trajectory(rung: Rung, scene: Scene, step: int, weight: str | None) -> Fi
     out, when it first was."""
     first = rung.failed[0]
     layer = next((item.layer for item in scene.plan.variables if item.name == weight), None)
-    program = first.what.partition(": ")[0] if ": " in first.what else None
+    program = first.what.partition(": ")[0].partition(" against ")[0] if ": " in first.what else None
     return Finding(rung.name, scene.phase, step, "program" if program else "trajectory", layer, weight, first.what,
                    first.difference, first.limit,
                    cause=None if program is None else f"{program} does not compute what the same training does step by "

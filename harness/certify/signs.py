@@ -10,6 +10,8 @@ from harness.plan.plan import Tape
 # Of errors at the first step: float32's over float64's is about 5e8 for rounding (the ratio of their units in the last
 # place), about 1 for a difference in meaning.
 ROUNDING_RATIO, MEANING_RATIO = 1e6, 1e3
+# More than float32's rounding makes of one step: something computes in less.
+LESS_THAN_FLOAT32 = 1e-4
 # A jump: D grows by this factor in one step, the controls by less than its root.
 JUMP = 10.0
 ROUNDING, MEANING, OPEN = "rounding", "a difference in meaning", "no sign of either"
@@ -33,7 +35,12 @@ def precision_sign(errors: tuple[float, float] | None) -> str:
     in_64, in_32 = errors
     if in_64 == 0:
         return f"float32 against float64 at step 1: {in_32:.1g}, and no difference at all in float64 ({ROUNDING})"
+    if in_32 == 0:
+        return f"float32 against float64 at step 1: no difference at all in float32, {in_64:.1g} in float64 ({OPEN})"
     ratio = in_32 / in_64
+    if ratio >= ROUNDING_RATIO and in_32 > LESS_THAN_FLOAT32:
+        return (f"float32 against float64 at step 1: {in_32:.1g} / {in_64:.1g} = {ratio:.1g}; float32 rounds less than "
+                f"that, something computes in less ({MEANING})")
     verdict = ROUNDING if ratio >= ROUNDING_RATIO else MEANING if ratio <= MEANING_RATIO else OPEN
     return (f"float32 against float64 at step 1: {in_32:.1g} / {in_64:.1g} = {ratio:.1g}; about 5e8 is rounding, "
             f"about 1 a difference in meaning ({verdict})")

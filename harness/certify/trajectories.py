@@ -59,26 +59,29 @@ class Band:
     seeds: np.ndarray
 
 
-def trajectory_rung(pair: Pair, name: str = "R3") -> tuple[Rung, tuple[Curve, ...]]:
-    """The rung of two trainings in lock-step, and the curves of weights, moving statistics and loss.
+def trajectory_rung(pair: Pair, name: str = "R3", until: int | None = None) -> tuple[Rung, tuple[Curve, ...]]:
+    """The rung of two trainings in lock-step, and the curves of weights, moving statistics and loss. until: the last
+    step that is judged, where rounding decided the next one (certify/ties.py).
 
     "failed": a D(t) is beyond its limit before the horizon, or one of the two is NaN. "not run": both became NaN at
     the same step, `reason` says which. details: {"horizon": T* or None, "judged to": the last step that counts,
     "closest": the largest part of its limit that a D(t) took, "controls": the largest D(t) in controls, "unusable
-    controls": those that went further than rounding does}, and where it failed "first": {"quantity", "step",
-    "weight", "program"} and "weights": those furthest out at that step.
+    controls": those that went further than rounding does}; "not finite from": the step from which both are NaN; and
+    where it failed "first": {"quantity", "step", "weight", "program"} and "weights": those furthest out at that step.
     """
-    return _rung(pair, name, [_lock_step(pair)])
+    return _rung(pair, name, [_lock_step(pair)], until)
 
 
-def timed_rung(pair: Pair, name: str = "R4") -> tuple[Rung, tuple[Curve, ...]]:
+def timed_rung(pair: Pair, name: str = "R4", until: int | None = None) -> tuple[Rung, tuple[Curve, ...]]:
     """As `trajectory_rung`, in the precision that is timed; and the programs that are timed, each against its own
     backend's training in lock-step and against each other, at some steps, within the same limits. They are compared
     by weights: one that leaves an update out may well have the right losses."""
-    return _rung(pair, name, [_lock_step(pair), *_programs(pair)])
+    return _rung(pair, name, [_lock_step(pair), *_programs(pair)], until)
 
 
-def _rung(pair: Pair, name: str, comparisons: Sequence[Comparison]) -> tuple[Rung, tuple[Curve, ...]]:
+def _rung(
+    pair: Pair, name: str, comparisons: Sequence[Comparison], until: int | None,
+) -> tuple[Rung, tuple[Curve, ...]]:
     if pair.reference.names != pair.other.names or pair.reference.steps != pair.other.steps:
         what = "the two trainings have not the same weights and steps"
         return Rung(name, FAILED, failed=(Difference(what, float("inf"), 0.0),), reason=what), ()
@@ -88,7 +91,7 @@ def _rung(pair: Pair, name: str, comparisons: Sequence[Comparison]) -> tuple[Run
         comparison.program: tuple(_curves(pair, comparison, bands, horizon)) for comparison in comparisons
     }
     curves[LOCK_STEP] += (_loss_curve(pair, bands[LOSS], horizon),)
-    rung = _judged(pair, name, comparisons, curves, bands, nan)
+    rung = _judged(pair, name, comparisons, curves, bands, nan, until)
     return rung, tuple(curve for group in curves.values() for curve in group)
 
 
@@ -191,10 +194,11 @@ def _curve(
 
 def _judged(
     pair: Pair, name: str, comparisons: Sequence[Comparison], curves: Mapping[str, Sequence[Curve]],
-    bands: Mapping[str, Band], nan: NotFinite | None,
+    bands: Mapping[str, Band], nan: NotFinite | None, until: int | None,
 ) -> Rung:
     horizon = curves[LOCK_STEP][0].horizon
     last = max(ALWAYS, horizon - 1) if horizon is not None else pair.reference.steps
+    last = last if until is None else min(last, until)
     alone = nan is not None and not nan.both and nan.step <= last
     if nan is not None:
         last = min(last, nan.step - 1)
@@ -215,6 +219,8 @@ def _judged(
     if alone and nan is not None:
         differences.append(Difference(nan.sentence, float("inf"), 0.0))
     reason = nan.sentence if nan is not None and nan.both else None
+    if reason is not None and nan is not None:
+        details["not finite from"] = nan.step
     status = FAILED if differences else SKIPPED if reason else PASSED
     return Rung(name, status, len(points), worst, tuple(differences), reason, details=details)
 

@@ -98,8 +98,8 @@ class Ladder:
         for index, phase in enumerate(self.subject.recipe.resolved_phases()):
             self.tell({"event": "certifying_phase", "phase": phase.name})
             try:
-                found = PhaseLadder(self, index, phase.name)
-                self.phases.append(found.climb())
+                self.phases.append(PhaseLadder(self, index, phase.name).climb())
+                self.reason = _broken(self.phases[-1])
             except HarnessError as error:
                 if isinstance(error, SpecError):
                     raise
@@ -129,6 +129,12 @@ class Ladder:
                 "steps": self.steps, "execution": explicit(subject.execution), "programs": self.programs,
             }, tuple(self.phases), self.finding, self.reason, self.versions, cost,
             (*subject.notes, *dict.fromkeys(self.notes)))
+
+
+def _broken(phase: Phase) -> str | None:
+    """Why a training that became NaN in both is not looked at any further: nothing can go on from its weights."""
+    return next((f"phase {phase.name!r}: {rung.reason}" for rung in phase.rungs if "not finite from" in rung.details),
+                None)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from harness.certify.localise import Scene, locate, of_trajectory
 from harness.certify.rungs import Pair, check_plan, compare_forced, compare_steps, rounds_in_float32
 from harness.certify.samples import Trajectory, read_trajectory
 from harness.certify.signs import signs
+from harness.certify.ties import SIGN_OF, tied_updates
 from harness.certify.trajectories import WEIGHTS, timed_rung, trajectory_rung
 from harness.certify.trajectories import Pair as TrajectoryPair
 from harness.errors import HarnessError
@@ -48,6 +49,7 @@ class PhaseLadder:
         self.forced: Pair | None = None
         self.second: Pair | None = None
         self.at = 0
+        self.until: int | None = None
         self.exact: TrajectoryPair | None = None
         self.timed: TrajectoryPair | None = None
 
@@ -121,8 +123,24 @@ class PhaseLadder:
         else:
             self.exact = self._played("float64", timed=False)
         rung, curves = trajectory_rung(self.exact)
+        if rung.status == FAILED and self._tied(rung):
+            rung, curves = trajectory_rung(self.exact, until=self.until)
         self.curves += curves
         return rung
+
+    def _tied(self, rung: Rung) -> bool:
+        """Whether rounding decided the update at which the trainings part; then they are judged up to it."""
+        step = int((rung.details.get("first") or {}).get("step") or 1) - 1
+        if step < 1 or type(self.plan.optimizer).__name__ not in SIGN_OF:
+            return False
+        found = tied_updates(self.plan, self._traced(step))
+        if found:
+            self.until = step
+            where = ", ".join(f"{count} of {name}" for name, count in found.items())
+            self.ladder.notes.append(
+                f"phase {self.name!r}: at step {step + 1} rounding decides the sign of some updates ({where}): the "
+                "trajectories are compared up to there.")
+        return bool(found)
 
     def _timed(self) -> Rung:
         precision = self.ladder.subject.execution.precision
@@ -131,7 +149,7 @@ class PhaseLadder:
         if untimed:
             return Rung("R4", SKIPPED, reason=f"the timed program of {' and '.join(untimed)} cannot be compared: "
                                               "it draws its own random numbers")
-        rung, curves = timed_rung(pair)
+        rung, curves = timed_rung(pair, until=self.until)
         self.curves += curves
         self.signs = self._signs(pair)
         self.ladder.programs |= {side.backend: side.timed.name for side in pair.sides if side.timed is not None}
@@ -227,7 +245,8 @@ class PhaseLadder:
         return value
 
     def _arguments(self, backend: str, precision: str) -> dict[str, Any]:
-        execution = {**explicit(self.ladder.subject.execution), "compile": "none", "tier": "tuned", "random": "tape"}
+        execution = {**explicit(self.ladder.subject.execution), "compile": "none", "program": "auto",
+                     "tier": "tuned", "random": "tape"}
         return {"backend": backend, "folder": str(self.ladder.folder), "phase": self.index, "precision": precision,
                 "steps": self.ladder.steps, "execution": execution}
 

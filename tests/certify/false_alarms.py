@@ -3,7 +3,8 @@
     python -m tests.certify.false_alarms [--first 0] [--count 300] [--steps 12] [--rungs R0 R1 R2 R3] [-o FOLDER]
 
 certifies the numbered cases of tests/conformance/random_models.py and prints one line for each that is not certified;
--o writes false_alarms.json. A case that the harness refuses before training is counted apart: it is no alarm.
+-o writes false_alarms.json. Counted apart, as no alarms, are cases that the harness refuses before training, and those
+whose loss becomes NaN in both frameworks at the same step: there is nothing to certify from there on.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ RUNGS = ("R0", "R1", "R2", "R3")
 
 
 def certified(number: int, workers: Any, steps: int, rungs: tuple[str, ...]) -> tuple[str, Certificate | str]:
-    """("certified" | "different" | "not certified" | "refused", the certificate or why)."""
+    """("certified" | "different" | "not certified" | "NaN in both" | "refused", the certificate or why)."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             made = job(case(number), "pytorch", Path(folder))
@@ -36,6 +37,8 @@ def certified(number: int, workers: Any, steps: int, rungs: tuple[str, ...]) -> 
     statuses = {rung.status for phase in found.phases for rung in phase.rungs}
     if found.label == DIFFERENT:
         return "different", found
+    if any("not finite from" in rung.details for phase in found.phases for rung in phase.rungs):
+        return "NaN in both", found
     return ("certified" if statuses == {"passed"} and found.finding is None and len(found.phases) == len(
         made.recipe.resolved_phases()) else "not certified"), found
 
@@ -59,10 +62,11 @@ def main() -> None:
             if ending != "certified":
                 print(f"{number}: {ending}: {said}", flush=True)
     counts = Counter(row["ending"] for row in rows)
-    judged = len(rows) - counts["refused"]
+    judged = len(rows) - counts["refused"] - counts["NaN in both"]
     print(f"{counts['certified']} of {judged} certified ({counts['certified'] / max(judged, 1):.1%}), "
-          f"{counts['different']} called different, {counts['not certified']} not certified, {counts['refused']} "
-          f"refused beforehand; {time.monotonic() - began:.0f} s")
+          f"{counts['different']} called different, {counts['not certified']} not certified; "
+          f"{counts['NaN in both']} become NaN in both, {counts['refused']} are refused beforehand; "
+          f"{time.monotonic() - began:.0f} s")
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         (arguments.out / "false_alarms.json").write_text(json.dumps(

@@ -21,7 +21,7 @@ from harness.certify.samples import (
     read_trajectory,
     write_trajectory,
 )
-from harness.certify.signs import first_jump, growth, signs
+from harness.certify.signs import first_jump, growth, precision_sign, signs
 from harness.certify.trajectories import FACTOR, HORIZON, UNEQUAL, timed_rung, trajectory_rung
 from harness.data import from_arrays
 from harness.models import load_model
@@ -180,11 +180,14 @@ def test_nan_in_both_at_one_step_is_no_verdict_and_in_one_a_failure():
     assert rung.status == SKIPPED
     assert rung.reason == "the loss is NaN in both from step 21"
     assert rung.details["judged to"] == 20
+    assert rung.details["not finite from"] == 21
     assert trajectory_rung(plant(both, 4, 1e-6))[0].status == FAILED
     one = pair()
     one.other.losses[20:] = np.nan
     rung, _ = trajectory_rung(one)
     assert rung.status == FAILED
+    assert "not finite from" not in rung.details
+    assert trajectory_rung(one, until=20)[0].status == PASSED
     assert rung.failed[-1].what == "loss NaN in pytorch from step 21, not in tensorflow"
     assert rung.details["first"] == {"quantity": LOSS, "step": 21, "weight": None, "program": "lock-step, uncompiled"}
     weights = pair()
@@ -445,3 +448,12 @@ def test_a_learning_rate_that_is_wrong_from_a_step_on_is_found_there(subjects, p
     assert rung.details["first"]["step"] == 15
     assert first_jump(curves[0]) == 15
     assert rung.failed[0].what == "weights after step 15"
+
+
+@pytest.mark.parametrize(("errors", "ends"), [
+    ((1e-16, 5e-8), "(rounding)"), ((1e-3, 1.1e-3), "(a difference in meaning)"), ((0.0, 5e-8), "(rounding)"),
+    ((1e-16, 2e-3), "something computes in less (a difference in meaning)"),
+    ((1e-16, 0.0), "1e-16 in float64 (no sign of either)"), (None, "not measured (no sign of either)"),
+])
+def test_the_sign_of_the_precision(errors, ends):
+    assert precision_sign(errors).endswith(ends)
