@@ -18,6 +18,7 @@ from harness.errors import SpecError, did_you_mean
 from harness.spec.constraints import Constraint
 from harness.spec.initializers import Initializer
 from harness.spec.layers.base import Layer, Shape, Weight
+from harness.spec.products import total
 from harness.spec.regularizers import Regularizer
 
 
@@ -199,12 +200,29 @@ class ModelSpec:
     def trainable_parameters(self) -> int:
         return sum(weight.size for weight in self.weights if weight.trainable)
 
+    @cached_property
+    def _counted(self) -> tuple[ModelSpec, int]:
+        """The model whose shapes the FLOPs are counted from, and its number of examples."""
+        from harness.spec.flops import at_batch
+
+        fixed = {item.shape[0] for item in self.inputs} - {None}
+        if fixed:
+            return self, max(size for size in fixed if size is not None) or 1
+        try:
+            return at_batch(self, 1), 1
+        except SpecError:  # of one example it cannot be asked: it takes its batch apart
+            return self, 1
+
     def node_flops(self, node: Node) -> int | None:
-        return self.layers[node.layer].flops(*self.input_shapes(node))
+        """Forward FLOPs of a call on one example, None where a dimension is unknown."""
+        spec, batch = self._counted
+        found = total(self.layers[node.layer].call_products(spec.input_shapes(node), node.arguments))
+        return None if found is None else found // batch
 
     @property
     def flops(self) -> int | None:
-        """Forward FLOPs of one example (2 per multiply-add), None where a dimension is unknown."""
+        """Forward FLOPs of one example (2 per multiply-add), None where a dimension is unknown. Those of a training
+        step: harness/spec/flops.py."""
         counts = [self.node_flops(node) for node in self.nodes]
         return None if None in counts else sum(count for count in counts if count is not None)
 

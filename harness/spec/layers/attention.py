@@ -15,6 +15,7 @@ from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import GlorotUniform, InitializerArgument, Ones, initializer_argument
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, product, require_rank
 from harness.spec.layers.projections import Projected, check_options
+from harness.spec.products import Products, make_product
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -145,8 +146,8 @@ class MultiHeadAttention(Projected):
             weights += self.projection(role, tuple(steps), (inputs,), (heads, size))
         return (*weights, *self.projection("attention_output", query[1:-1], (heads, self.value_size), out))
 
-    def flops(self, *shapes: Shape) -> int | None:
-        return self.attention_flops(shapes, self.num_heads, self.key_dim + self.value_size)
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        return self.attention_products(shapes, self.num_heads, self.key_dim, self.value_size)
 
 
 class GroupQueryAttention(Projected):
@@ -208,8 +209,8 @@ class GroupQueryAttention(Projected):
         made = (known(query[-1], self, "the features"),)
         return (*weights, *self.projection("attention_output", query[1:-1], queries, made))
 
-    def flops(self, *shapes: Shape) -> int | None:
-        return self.attention_flops(shapes, self.num_query_heads, 2 * self.head_dim)
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        return self.attention_products(shapes, self.num_query_heads, self.head_dim, self.head_dim)
 
 
 class _Plain(Layer):
@@ -240,11 +241,17 @@ class _Plain(Layer):
             raise SpecError(f"{kind} needs as many keys as values, got {key[1]} and {value[1]} steps.")
         return (*query[:2], value[2])
 
-    def flops(self, *shapes: Shape) -> int | None:
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
         query, value, key = shapes[0], shapes[1], shapes[-1]
-        products = (product((query[1], value[1], value[2])), product((query[1], key[1], key[2])))
-        counted = products if getattr(self, "score_mode", None) == "dot" else products[:1]
-        return None if None in counted else 2 * sum(count for count in counted if count is not None)
+        keys = value[1] if key[1] is None else key[1]
+        pairs = product((query[1], keys))
+        if pairs is None:
+            return None
+        roles, last = [weight.role for weight in self.weights(*shapes)], len(shapes) - 1
+        weighed = make_product(2 * pairs * known(value[2], self, "the features"), [0, last, *roles], [1])
+        if getattr(self, "score_mode", None) != "dot":  # the others add and sum, which is no product
+            return (weighed,)
+        return make_product(2 * pairs * known(key[2], self, "the features"), [0, *roles], [last]), weighed
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         """Raises SpecError for an argument of the call that the layer does not have, or not here."""

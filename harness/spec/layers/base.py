@@ -16,6 +16,7 @@ from harness.errors import SpecError
 from harness.spec.configured import Configured
 from harness.spec.constraints import Constraint
 from harness.spec.initializers import Initializer
+from harness.spec.products import Products, make_product, total
 from harness.spec.regularizers import Regularizer, RegularizerArgument
 
 Shape = tuple[int | None, ...]
@@ -154,7 +155,23 @@ class Layer(Configured):
     def flops(self, *shapes: Shape) -> int | None:
         """Floating-point operations of the forward pass for one example: 2 per multiply-add of a matrix
         product or convolution, nothing for elementwise work; None where a dimension is unknown."""
-        return 0
+        return total(self.products(shapes, {}))
+
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        """The matrix products and convolutions of a call, for one example. A layer with one of them, of its inputs
+        with its weights, states its `flops` instead."""
+        if type(self).flops is Layer.flops:
+            return ()
+        count = self.flops(*shapes)
+        if not count:
+            return None if count is None else ()
+        return (make_product(count, range(len(shapes)), (weight.role for weight in self.weights(*shapes))),)
+
+    def call_products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        """The same of a call on as many examples as the shapes say (1 where the batch is open)."""
+        found = self.products(shapes, arguments)
+        batch = shapes[0][0] if shapes and shapes[0] else None
+        return found if found is None or batch is None else tuple(item.times(batch) for item in found)
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         """Raises SpecError for an argument of a call (beside its tensors) that the layer does not have."""

@@ -15,6 +15,7 @@ from harness.spec.layers.base import Layer, MaskRule, Shape, Weight
 from harness.spec.layers.cells import Part, parse_nested
 from harness.spec.layers.recurrent import Recurrent, call_arguments, check_arguments
 from harness.spec.layers.states import check_states
+from harness.spec.products import Products, of_part
 
 READERS: Family[Layer] = Family("recurrent layer", (*recurrent.LAYERS, *recurrent_convolutional.LAYERS))
 
@@ -134,9 +135,10 @@ class Bidirectional(Layer):
             for weight in layer.weights(*shapes)
         )
 
-    def flops(self, *shapes: Shape) -> int | None:
-        ahead, back = self.layer.flops(*shapes), self.second.flops(*shapes)
-        return None if ahead is None or back is None else ahead + back
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        ahead = of_part(self.layer.products(shapes, arguments), "forward/")
+        back = of_part(self.second.products(shapes, arguments), "backward/")
+        return None if ahead is None or back is None else (*ahead, *back)
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         """Raises SpecError for an argument of the call that the layer does not have."""

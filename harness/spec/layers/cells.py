@@ -19,7 +19,9 @@ from harness.spec.configured import Family
 from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import ForgetGateBias, Initializer, InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, Shape, Weight, known, require_rank
+from harness.spec.layers.cell_products import cell_products
 from harness.spec.layers.states import check_states, nested_like
+from harness.spec.products import Products
 from harness.spec.regularizers import RegularizerArgument
 
 # Keras treats a rate of 1 differently in each of its code paths.
@@ -182,8 +184,9 @@ class Step(Layer):
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         return cell_weights(self.stack, known(shapes[0][-1], self, "the last dimension"), self.numbered)
 
-    def flops(self, *shapes: Shape) -> int | None:
-        return None if shapes[0][-1] is None else cell_flops(self.stack, shapes[0][-1])
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        features, states = shapes[0][-1], range(1, 1 + sum(cell.states for cell in self.stack))
+        return None if features is None else cell_products(self.stack, features, self.numbered, states, 1)
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         """Raises SpecError unless the states are given, and nothing else."""
@@ -281,15 +284,6 @@ def cell_weights(cells: Sequence[Gates], features: int, numbered: bool) -> tuple
                     for weight in cell.gate_weights(features)]
         features = cell.units
     return tuple(weights)
-
-
-def cell_flops(cells: Sequence[Gates], features: int) -> int:
-    """The floating-point operations of one step of one example."""
-    total = 0
-    for cell in cells:
-        total += 2 * cell.gates * cell.units * (features + cell.units)
-        features = cell.units
-    return total
 
 
 LAYERS = (SimpleRNNCell, LSTMCell, GRUCell, StackedRNNCells)

@@ -11,6 +11,7 @@ from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, check_bias_place, known, product
 from harness.spec.layers.einsum import EinsumShapes, einsum_shapes, parse_equation
+from harness.spec.products import Products, make_product
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -124,6 +125,14 @@ class ReversibleEmbedding(Embedding):
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         back = Weight("reverse_embeddings", (self.output_dim, self.input_dim), self.embeddings_initializer)
         return super().weights(*shapes) if self.tie_weights else (*super().weights(*shapes), back)
+
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        if not arguments.get("reverse"):
+            return ()
+        steps = product(shapes[0][1:-1])
+        role = "embeddings" if self.tie_weights else "reverse_embeddings"
+        return None if steps is None else (
+            make_product(2 * steps * self.output_dim * self.input_dim, [0], [role]),)
 
 
 class Masking(Layer):

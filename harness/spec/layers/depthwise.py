@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -14,6 +15,7 @@ from harness.spec.constraints import ConstraintArgument
 from harness.spec.initializers import InitializerArgument, initializer_argument
 from harness.spec.layers.base import Layer, Shape, Weight, known, product
 from harness.spec.layers.spatial import DataFormat, Padding, Size1, Size2, either_layout, window_shape
+from harness.spec.products import Products, make_product
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -127,6 +129,15 @@ class _Separable(Layer):
         windows = product(self.compute_output_shape(*shapes)[1:-1])
         depthwise, pointwise = self.weights(*shapes)[:2]
         return None if windows is None else 2 * windows * (depthwise.size + pointwise.size)
+
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        depthwise, pointwise = self.weights(*shapes)[:2]
+        count = self.flops(*shapes)
+        if count is None:
+            return None
+        first = count * depthwise.size // (depthwise.size + pointwise.size)
+        return (make_product(first, [0], [depthwise.role]),
+                make_product(count - first, [0, depthwise.role], [pointwise.role]))
 
 
 class SeparableConv1D(_Separable):

@@ -1,9 +1,11 @@
 """Merging layers (keras/src/layers/merging): several tensors in, one out."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from harness.errors import SpecError
 from harness.spec.layers.base import Layer, MaskRule, Shape, normalize_axis, product
+from harness.spec.products import Products, make_product
 
 
 class _Elementwise(Layer):
@@ -108,9 +110,9 @@ class Dot(Layer):
         rest = (*shapes[0][:first], *shapes[0][first + 1:], *shapes[1][1:second], *shapes[1][second + 1:])
         return rest if len(rest) > 1 else (*rest, 1)
 
-    def flops(self, *shapes: Shape) -> int | None:
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
         count = product((*self.compute_output_shape(*shapes)[1:], shapes[0][self.places(*shapes)[0]]))
-        return None if count is None else 2 * count
+        return None if count is None else (make_product(2 * count, [0], [1]),)
 
 
 LAYERS = (Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot)

@@ -13,6 +13,7 @@ from pydantic import field_validator
 
 from harness.errors import SpecError, did_you_mean
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, check_bias_place, known, product, require_rank
+from harness.spec.products import Products, Source, make_product
 
 CALL_OPTIONS = ("attention_mask", "use_causal_mask", "return_attention_scores")
 
@@ -67,19 +68,30 @@ class Projected(Layer):
                                   constraint=a.bias_constraint))
         return weights
 
-    def attention_flops(self, shapes: tuple[Shape, ...], heads: int, sizes: int) -> int | None:
-        """Projections, scores and their products with the values; sizes: of a key and of a value, added up."""
+    def attention_products(self, shapes: tuple[Shape, ...], heads: int, key_size: int, value_size: int) -> Products:
+        """Projections, scores and their products with the values; sizes: of one head."""
         query, value, key = self.query_value_key(shapes)
         steps, keys = product(query[1:-1]), product(value[1:-1])
         keys = product(key[1:-1]) if keys is None else keys
         apart = product(self.apart(query))  # what does not attend to one another counts once
         if steps is None or keys is None or apart is None:
             return None
-        count = 0
+        # The projections' sources: the tensor that each reads, its kernel, its bias.
+        read = {"query": 0, "value": 1, "key": len(shapes) - 1, "gate": 0}
+        sources: dict[str, set[Source]] = {
+            role: {tensor, f"{role}/kernel", f"{role}/bias"} for role, tensor in read.items()}
+        scores = sources["query"] | sources["key"]
+        heads_out = scores | sources["value"] | sources["gate"]
+        found = []
         for weight in self.weights(*shapes):
-            if weight.role.endswith("kernel"):
-                count += weight.size * (keys if weight.role in ("key/kernel", "value/kernel") else steps)
-        return 2 * (count + steps * keys // apart * heads * sizes)
+            role, _, kind = weight.role.rpartition("/")
+            if kind == "kernel":
+                left = heads_out if role == "attention_output" else {read[role]}
+                found.append(make_product(2 * weight.size * (keys if role in ("key", "value") else steps), left,
+                                          [weight.role]))
+        pairs = 2 * (steps * keys // apart) * heads
+        return (*found, make_product(pairs * key_size, sources["query"], sources["key"]),
+                make_product(pairs * value_size, scores, sources["value"]))
 
     def apart(self, query: Shape) -> Shape:
         """The sizes between batch and features over which there is no attention."""

@@ -5,7 +5,7 @@ Shape letters: B batch, T steps, I input features, H units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, model_validator
 from harness.errors import SpecError, did_you_mean
 from harness.spec.configured import Family
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, require_rank
+from harness.spec.layers.cell_products import cell_products
 from harness.spec.layers.cells import (
     CELLS,
     Gates,
@@ -23,11 +24,11 @@ from harness.spec.layers.cells import (
     SigmoidGates,
     StackedRNNCells,
     Step,
-    cell_flops,
     cell_weights,
     parse_nested,
 )
-from harness.spec.layers.states import check_states, flat, nested_like
+from harness.spec.layers.states import check_states, flat, nested_like, state_tensors
+from harness.spec.products import Products
 
 CALL_ARGUMENTS = ("initial_state", "mask")
 
@@ -69,7 +70,8 @@ class Recurrent(Layer):
     def step_weights(self, step: Shape) -> tuple[Weight, ...]:
         raise NotImplementedError
 
-    def step_flops(self, step: Shape) -> int | None:
+    def step_products(self, step: Shape, steps: int, states: Iterable[int]) -> Products:
+        """The products of so many steps. states: the tensors that the first step's state comes from."""
         raise NotImplementedError
 
     def dropout_parts(self, step: Shape) -> tuple[Part, ...]:
@@ -110,9 +112,9 @@ class Recurrent(Layer):
     def weights(self, *shapes: Shape) -> tuple[Weight, ...]:
         return self.step_weights(self._step(*shapes))
 
-    def flops(self, *shapes: Shape) -> int | None:
-        one, steps = self.step_flops(self._step(*shapes)), shapes[0][1]
-        return None if one is None or steps is None else one * steps
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        steps = shapes[0][1]
+        return None if steps is None else self.step_products(self._step(*shapes), steps, state_tensors(arguments))
 
     @property
     def ends_masks(self) -> bool:
@@ -172,8 +174,9 @@ class CellReader(Recurrent):
     def step_weights(self, step: Shape) -> tuple[Weight, ...]:
         return cell_weights(self.stack, known(step[-1], self, "the last dimension"), self.numbered)
 
-    def step_flops(self, step: Shape) -> int | None:
-        return cell_flops(self.stack, known(step[-1], self, "the last dimension"))
+    def step_products(self, step: Shape, steps: int, states: Iterable[int]) -> Products:
+        features = known(step[-1], self, "the last dimension")
+        return cell_products(self.stack, features, self.numbered, states, steps)
 
     def dropout_parts(self, step: Shape) -> tuple[Part, ...]:
         features = known(step[-1], self, "the last dimension")

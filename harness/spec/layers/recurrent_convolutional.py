@@ -5,6 +5,7 @@ Shape letters: B batch, T steps, S the dimensions of space, C channels, F filter
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
@@ -28,6 +29,7 @@ from harness.spec.layers.spatial import (
     is_channels_first,
     window_shape,
 )
+from harness.spec.products import Products, make_product
 from harness.spec.regularizers import RegularizerArgument
 
 
@@ -112,11 +114,15 @@ class ConvLSTM(Recurrent):
     def _channels(self, step: Shape) -> int:
         return known(step[1] if is_channels_first(self) else step[-1], self, "the channels")
 
-    def step_flops(self, step: Shape) -> int | None:
+    def step_products(self, step: Shape, steps: int, states: Iterable[int]) -> Products:
         output = self.after_step(step)[0]
         positions = product(output[2:] if is_channels_first(self) else output[1:-1])
         kernel, recurrent = self.step_weights(step)[:2]
-        return None if positions is None else 2 * positions * (kernel.size + recurrent.size)
+        if positions is None:
+            return None
+        before = make_product(2 * positions * recurrent.size, states, ["recurrent_kernel"])
+        after = make_product(before.flops, [0, *states, "kernel", "recurrent_kernel", "bias"], ["recurrent_kernel"])
+        return make_product(2 * positions * kernel.size * steps, [0], ["kernel"]), before, after.times(steps - 1)
 
     def dropout_parts(self, step: Shape) -> tuple[Part, ...]:
         image, state = (tuple(known(size, self, "all sizes") for size in shape[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from harness.errors import SpecError
 from harness.spec.initializers import TruncatedNormal
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight
 from harness.spec.layers.wrapping import LayerArgument
+from harness.spec.products import Products
 from harness.spec.regularizers import Regularizer
 
 
@@ -69,8 +71,9 @@ class SpectralNormalization(Layer):
         return tuple(replace(weight, trainable=weight.trainable and self.layer.trainable)
                      for weight in (kernel, vector, *others))
 
-    def flops(self, *shapes: Shape) -> int | None:
-        return self.layer.flops(*shapes)
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        # Of the calls alone: the power iteration is done once per step, to the kernel, whatever the batch.
+        return self.layer.products(shapes, arguments)
 
 
 LAYERS = (SpectralNormalization,)

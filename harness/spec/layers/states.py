@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.errors import SpecError
@@ -34,3 +34,12 @@ def nested_like(pattern: Any, items: Sequence[Any]) -> Any:
         return [pack(item) for item in part] if isinstance(part, (list, tuple)) else next(remaining)
 
     return pack(pattern)
+
+
+def state_tensors(arguments: Mapping[str, Any]) -> range:
+    """The numbers of the tensors of initial_state among all that a call reads; the sequences are number 0."""
+    if "initial_state" not in arguments:
+        return range(0)
+    # References stand in the order of the arguments; a mask is one tensor.
+    before = sum(name == "mask" for name in list(arguments)[:list(arguments).index("initial_state")])
+    return range(1 + before, 1 + before + len(flat(arguments["initial_state"])))

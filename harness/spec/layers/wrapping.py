@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 from harness.errors import SpecError
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known
 from harness.spec.layers.cells import parse_nested
+from harness.spec.products import Products, repeated
 
 
 def _parse_layer(value: Any) -> Layer:
@@ -71,11 +72,8 @@ class TimeDistributed(Layer):
             for weight in self.layer.weights(self.step_shape(*shapes))
         )
 
-    def flops(self, *shapes: Shape) -> int | None:
-        one, steps = self.layer.flops(self.step_shape(*shapes)), shapes[0][1]
-        if one == 0:
-            return 0
-        return None if one is None or steps is None else one * steps
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        return repeated(self.layer.products((self.step_shape(*shapes),), {}), shapes[0][1])
 
 
 LAYERS = (TimeDistributed,)

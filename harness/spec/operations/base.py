@@ -23,8 +23,11 @@ from harness.spec.layers.base import Layer, MaskRule, Shape
 from harness.spec.operations.arguments import argument_type
 from harness.spec.operations.dtypes import Bound, Rule
 from harness.spec.operations.operands import Operand, constant, placed
+from harness.spec.products import Products, make_product
 
 ShapeRule = Callable[[Bound, Any], Any]
+# The products of a call: (operations, operands on the left, operands on the right) of each.
+ProductRule = Callable[[Bound, Any], tuple[tuple[int, tuple[str, ...], tuple[str, ...]], ...] | None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Parameter:
 @dataclass(frozen=True)
 class Declared:
     """One operation. function: its name in keras.ops ("mean", "image.resize"). module, keras_class: where Keras has
-    its class. shape, dtype: what comes out. flops: of one example, None where it counts nothing."""
+    its class. shape, dtype: what comes out. products: its matrix products, None where it has none."""
 
     function: str
     module: str
@@ -52,7 +55,7 @@ class Declared:
     signature: str
     shape: ShapeRule
     dtype: Rule
-    flops: Callable[[Bound, Any], int | None] | None = None
+    products: ProductRule | None = None
     space: str = "ops"
 
     @property
@@ -98,14 +101,14 @@ def _parameters(signature: str) -> Iterable[Parameter]:
 
 def declare(
     module: str, signature: str, shape: ShapeRule, dtype: Rule, names: str,
-    flops: Callable[[Bound, Any], int | None] | None = None, space: str = "ops",
+    products: ProductRule | None = None, space: str = "ops",
 ) -> tuple[Declared, ...]:
     """Operations of one signature. names: "log_softmax", whose class is LogSoftmax, or "function=Class"."""
     table = []
     for name in names.split():
         function, _, keras_class = name.partition("=")
         keras_class = keras_class or "".join(part.capitalize() for part in function.rpartition(".")[2].split("_"))
-        table.append(Declared(function, module, keras_class, signature, shape, dtype, flops, space))
+        table.append(Declared(function, module, keras_class, signature, shape, dtype, products, space))
     return tuple(table)
 
 
@@ -157,13 +160,20 @@ class Operation(Layer):
         """The dtype of the output, or of each."""
         return self.declared.dtype(self.bind(shapes, arguments, dtypes), self)
 
-    def flops(self, *shapes: Shape) -> int | None:
-        if self.declared.flops is None:
-            return 0
+    def products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        if self.declared.products is None:
+            return ()
+        alone = tuple((1, *shape[1:]) if shape and shape[0] is None else shape for shape in shapes)  # one example
         try:
-            return self.declared.flops(self.bind(shapes, {}), self)
+            bound = self.bind(alone, arguments)
+            found = self.declared.products(bound, self)
         except SpecError:  # one of the operands is a constant, which only the call knows
             return None
+        return None if found is None else tuple(
+            make_product(count, _tensors(bound, left), _tensors(bound, right)) for count, left, right in found)
+
+    def call_products(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Products:
+        return self.products(shapes, arguments)  # the batch is a dimension like others
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         known = [item.name for item in self.declared.operands]
@@ -175,6 +185,17 @@ class Operation(Layer):
         from harness.spec.operations.calling import call_operation
 
         return call_operation(self, inputs, arguments)
+
+
+def _tensors(bound: Bound, names: tuple[str, ...]) -> set[int]:
+    """The numbers of the tensors among the operands of these names; "operands 1" is the second of a list."""
+    found = set()
+    for name in names:
+        operand, _, place = name.partition(" ")
+        value = bound[operand][int(place)] if place else bound[operand]
+        found |= {item.index for item in (value if isinstance(value, list) else [value])
+                  if isinstance(item, Operand) and item.index is not None}
+    return found
 
 
 def bind(declared: Declared, tensors: list[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from harness.spec.operations.base import declare
 TWO = "(x1: T, x2: T)"
 
 OPERATIONS = (
-    *declare("numpy", TWO, rules.matmul, dtypes.strictly, "matmul", rules.matmul_flops),
-    *declare("numpy", TWO, rules.dot, dtypes.strictly, "dot", rules.dot_flops),
-    *declare("numpy", TWO, rules.inner, dtypes.strictly, "inner"),
+    *declare("numpy", TWO, rules.matmul, dtypes.strictly, "matmul", rules.matmul_products),
+    *declare("numpy", TWO, rules.dot, dtypes.strictly, "dot", rules.dot_products),
+    *declare("numpy", TWO, rules.inner, dtypes.strictly, "inner", rules.inner_products),
     *declare("numpy", TWO, shapes.scalar, dtypes.strictly, "vdot"),
     *declare("numpy", TWO, rules.outer, dtypes.strictly, "outer"),
     *declare("numpy", "(x1: T, x2: T, axes=2)", rules.tensordot, dtypes.strictly, "tensordot",
-             rules.tensordot_flops),
-    *declare("numpy", "(subscripts, *operands: L)", rules.einsum, dtypes.strictly, "einsum", rules.einsum_flops),
+             rules.tensordot_products),
+    *declare("numpy", "(subscripts, *operands: L)", rules.einsum, dtypes.strictly, "einsum", rules.einsum_products),
     *declare("numpy", "(x1: T, x2: T, axisa=-1, axisb=-1, axisc=-1, axis=None)", rules.cross, dtypes.strictly,
              "cross"),
     *declare("linalg", "(x: T)", rules.square, dtypes.floating, "inv"),

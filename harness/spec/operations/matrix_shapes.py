@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from harness.errors import SpecError
@@ -182,33 +183,48 @@ def distances(bound: Bound, operation: Any) -> Shape:
     return (*broadcast(first[:-2], second[:-2]), first[-2], second[-2])
 
 
-def product_flops(shape: Shape, summed: int | None) -> int | None:
-    """2 per multiply-add of one example, the first dimension being the batch."""
-    rest = [*shape[1:], summed]
-    return None if None in rest else 2 * math.prod(item for item in rest if item is not None)
+# (operations, 2 per multiply-add; operands on the left; on the right) of each product. None: a size is not known.
+Counts = tuple[tuple[int, tuple[str, ...], tuple[str, ...]], ...] | None
 
 
-def matmul_flops(bound: Bound, operation: Any) -> int | None:
-    return product_flops(matmul(bound, operation), bound["x1"].shape[-1])
+def counted(sizes: Iterable[int | None], left: tuple[str, ...] = ("x1",), right: tuple[str, ...] = ("x2",)) -> Counts:
+    """One product with so many multiply-adds."""
+    known = tuple(sizes)
+    return None if None in known else ((2 * math.prod(item for item in known if item is not None), left, right),)
 
 
-def dot_flops(bound: Bound, operation: Any) -> int | None:
-    return product_flops(dot(bound, operation), bound["x1"].shape[-1])
+def matmul_products(bound: Bound, operation: Any) -> Counts:
+    return counted((*matmul(bound, operation), bound["x1"].shape[-1]))
 
 
-def tensordot_flops(bound: Bound, operation: Any) -> int | None:
+def dot_products(bound: Bound, operation: Any) -> Counts:
+    if not bound["x1"].shape or not bound["x2"].shape:
+        return ()
+    return counted((*dot(bound, operation), bound["x1"].shape[-1]))
+
+
+def inner_products(bound: Bound, operation: Any) -> Counts:
+    if not bound["x1"].shape or not bound["x2"].shape:
+        return ()
+    return counted((*inner(bound, operation), bound["x1"].shape[-1]))
+
+
+def tensordot_products(bound: Bound, operation: Any) -> Counts:
     first = bound["x1"].shape
     gone, _ = contracted(operation.axes, len(first), len(bound["x2"].shape))
-    sizes = [first[axis] for axis in gone]
-    summed = None if None in sizes else math.prod(item for item in sizes if item is not None)
-    return product_flops(tensordot(bound, operation), summed)
+    return counted((*tensordot(bound, operation), *(first[axis] for axis in gone)))
 
 
-def einsum_flops(bound: Bound, operation: Any) -> int | None:
-    """Of two tensors: 2 per multiply-add; of more, the pairwise order is the framework's own."""
-    if len(bound["operands"]) != 2:
+def einsum_products(bound: Bound, operation: Any) -> Counts:
+    """Of one tensor: a sum, no product. Of two: 2 per multiply-add, nothing where nothing is summed. Of more, the
+    pairwise order is the framework's own: not known."""
+    operands = bound["operands"]
+    if len(operands) > 2:
         return None
-    sizes, output = einsum_sizes(bound, operation)
-    batch = output[0] if output else ""
-    rest = [item for letter, item in sizes.items() if letter != batch]
-    return None if None in rest else 2 * math.prod(item for item in rest if item is not None)
+    terms, output = parsed_einsum(operation.subscripts, [len(item.shape) for item in operands])
+    if len(operands) < 2 or not set(terms[0]) & set(terms[1]) - set(output):
+        return ()
+    sizes, _ = einsum_sizes(bound, operation)
+    # What one tensor alone has, and the output has not, is summed before.
+    kept = set(output) | set(terms[0]) & set(terms[1])
+    return counted((sizes[letter] for letter in kept), ("operands 0",), ("operands 1",))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from harness.errors import SpecError
 from harness.spec.layers.base import Shape
 from harness.spec.layers.spatial import SPACE, window_length
 from harness.spec.operations.dtypes import Bound
+from harness.spec.operations.matrix_shapes import Counts, counted
 from harness.spec.operations.shapes import broadcast, place, places, shape_of
 
 
@@ -84,9 +84,9 @@ def conv(bound: Bound, operation: Any) -> Shape:
     return windows(shape, kernel[:-2], strides, dilation, operation.padding, kernel[-1])
 
 
-def conv_flops(bound: Bound, operation: Any) -> int | None:
-    result, kernel = conv(bound, operation), known_kernel(bound["kernel"].shape)
-    return None if None in result[1:] else 2 * math.prod(result[1:]) * math.prod(kernel[:-1])  # type: ignore[arg-type]
+def conv_products(bound: Bound, operation: Any) -> Counts:
+    kernel = known_kernel(bound["kernel"].shape)
+    return counted((*conv(bound, operation), *kernel[:-1]), ("inputs",), ("kernel",))
 
 
 def depthwise_conv(bound: Bound, operation: Any) -> Shape:
@@ -98,12 +98,28 @@ def depthwise_conv(bound: Bound, operation: Any) -> Shape:
     return windows(shape, kernel[:-2], strides, dilation, operation.padding, kernel[-1] * kernel[-2])
 
 
+def depthwise_products(bound: Bound, operation: Any) -> Counts:
+    kernel = known_kernel(bound["kernel"].shape)
+    return counted((*depthwise_conv(bound, operation), *kernel[:-2]), ("inputs",), ("kernel",))
+
+
 def separable_conv(bound: Bound, operation: Any) -> Shape:
     first = depthwise_conv({"inputs": bound["inputs"], "kernel": bound["depthwise_kernel"]}, operation)
     pointwise = known_kernel(bound["pointwise_kernel"].shape)
     if first[-1] != pointwise[-2] or any(item != 1 for item in pointwise[:-2]):
         raise SpecError(f"a pointwise kernel of shape {pointwise} does not fit {first[-1]} channels.")
     return (*first[:-1], pointwise[-1])
+
+
+def separable_products(bound: Bound, operation: Any) -> Counts:
+    between = {"inputs": bound["inputs"], "kernel": bound["depthwise_kernel"]}
+    first = depthwise_products(between, operation)
+    pointwise = known_kernel(bound["pointwise_kernel"].shape)
+    second = counted((*separable_conv(bound, operation), pointwise[-2]))
+    if first is None or second is None:
+        return None
+    return ((first[0][0], ("inputs",), ("depthwise_kernel",)),
+            (second[0][0], ("inputs", "depthwise_kernel"), ("pointwise_kernel",)))
 
 
 def attention(bound: Bound, operation: Any) -> Shape:
@@ -118,10 +134,11 @@ def attention(bound: Bound, operation: Any) -> Shape:
     return tuple(query)
 
 
-def attention_flops(bound: Bound, operation: Any) -> int | None:
-    (_, steps, heads, width), (_, keys, *_) = bound["query"].shape, bound["key"].shape
-    sizes = (steps, keys, heads, width)
-    return None if None in sizes else 4 * math.prod(sizes)
+def attention_products(bound: Bound, operation: Any) -> Counts:
+    sizes = (*bound["query"].shape, bound["key"].shape[1])
+    scores = counted(sizes, ("query", "scale"), ("key",))
+    values = counted(sizes, ("query", "key", "scale", "bias", "mask"), ("value",))
+    return None if scores is None or values is None else (*scores, *values)
 
 
 def along_axis(bound: Bound, operation: Any) -> Shape:
