@@ -1,71 +1,125 @@
-"""harness doctor: what this machine has, and what would spoil a measurement."""
+"""harness doctor: what this machine has, and what on it would spoil a measurement."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from harness.cli.exits import CONDITION_FAILED, OK
 from harness.cli.output import Json, byte_size, emit
 
+if TYPE_CHECKING:
+    from harness.measure.machine import Trouble
+    from harness.measure.noise import Noise
+    from harness.measure.system import System
+
 PROBE_SECONDS = 180
+WATCH_SECONDS = 2.0
+MARGINS = (0.03, 0.05)
+SIGNS = {"spoils": "SPOILS", "adds noise": "noise", "note": "note"}
 
-# Each runs in a process of its own: the two frameworks do not share one, and a broken one only breaks its probe.
-PROBES = {
-    "tensorflow": """
-import os, json, time
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-start = time.perf_counter()
-import tensorflow as tf, keras
-seconds = time.perf_counter() - start
-gpus = [tf.config.experimental.get_device_details(g).get("device_name", g.name)
-        for g in tf.config.list_physical_devices("GPU")]
-print(json.dumps({"version": tf.__version__, "keras": keras.__version__, "gpus": gpus, "import_seconds": seconds,
-                  "threads": {"intra_op": tf.config.threading.get_intra_op_parallelism_threads(),
-                              "inter_op": tf.config.threading.get_inter_op_parallelism_threads()}}))
-""",
-    "pytorch": """
-import json, time
-start = time.perf_counter()
-import torch
-seconds = time.perf_counter() - start
-gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "gpus": gpus, "import_seconds": seconds,
-                  "threads": {"intra_op": torch.get_num_threads(), "inter_op": torch.get_num_interop_threads()}}))
-""",
-}
+Results = Annotated[Path, typer.Option("--out", help="Where the results would go: is there room?")]
+Quick = Annotated[bool, typer.Option("--quick", help="Ask the machine alone, not the frameworks.")]
 
 
-def doctor(as_json: Json = False) -> int:
-    """Examine the machine and both frameworks. Exit code 1 if a framework cannot be used."""
+def doctor(out: Results = Path("results"), quick: Quick = False, as_json: Json = False) -> int:
+    """What on this machine would spoil a measurement, and how to mend it. Exit code 1 if something would."""
+    from harness.measure.machine import spoils
+    from harness.measure.system import System
     from harness.records.environment import environment
 
     machine = environment()
-    frameworks = {name: probe(code) for name, code in PROBES.items()}
-    load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
+    # Whatever is timed here now must not be disturbed by who asks whether it would be.
+    with alone() as free:
+        frameworks = probe_all() if free and not quick else {}
+        found, noise = examine(System(), out, frameworks, free)
     data: dict[str, Any] = {
         **{key: machine[key] for key in ("machine", "cpu", "cores", "memory_bytes", "gpu", "python", "platform")},
-        "versions": machine["versions"], "frameworks": frameworks, "load_average": load, "governor": governor(),
-        "thread_variables": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
+        "versions": machine["versions"], "frameworks": frameworks,
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "noise": noise_data(noise),
+        "troubles": [trouble.to_data() for trouble in found], "fit": not spoils(found),
     }
-    data["problems"], data["warnings"] = problems(data), warnings(data)
     emit(data, _text(data), as_json)
-    return CONDITION_FAILED if data["problems"] else OK
+    return CONDITION_FAILED if spoils(found) else OK
 
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
-                    "CUDA_VISIBLE_DEVICES")
+def examine(
+    system: System, out: Path, frameworks: dict[str, Any], free: bool = True
+) -> tuple[list[Trouble], Noise | None]:
+    """(the troubles, the spread of equal work); what others do is watched while the work runs, about four seconds.
+    free: whether nothing is timed here now; else no work is done, and there is no spread."""
+    from harness.measure.ceiling import held_threads
+    from harness.measure.machine import Look, troubles
+    from harness.measure.noise import measure_noise, same_work
+    from harness.measure.system import moment
+    from harness.runner.locks import machine_lock_path
+
+    began, before, noise = time.monotonic(), moment(system), None
+    if free:
+        with held_threads(1):
+            noise = measure_noise(same_work())
+    else:
+        time.sleep(WATCH_SECONDS)
+    look = Look(system, before, moment(system), time.monotonic() - began, out,
+                None if free else machine_lock_path(), frameworks)
+    return troubles(look), noise
 
 
-def probe(code: str) -> dict[str, Any]:
+@contextlib.contextmanager
+def alone() -> Iterator[bool]:
+    """Holds the machine's lock if it is free, so that no run begins to time meanwhile; whether it was."""
+    from harness.runner.locks import FileLock, machine_lock_path
+
+    lock = FileLock(machine_lock_path())
+    try:
+        # Its holder lets go within this context, or with the process.
+        with lock.held(on_wait=_not_free):
+            yield True
+    except _NotFreeError:
+        yield False
+    finally:
+        lock.close()
+
+
+class _NotFreeError(Exception):
+    """The lock is not to be waited for."""
+
+
+def _not_free() -> None:
+    raise _NotFreeError
+
+
+def noise_data(noise: Noise | None) -> dict[str, Any]:
+    """The spread, and how many blocks it asks for at some margins."""
+    if noise is None:
+        return {"spread": None, "reason": "it was not measured: another run of the harness is at work"}
+    return {"spread": noise.spread, "windows": len(noise.rates),
+            "blocks": {f"{margin:g}": noise.blocks(margin) for margin in MARGINS}}
+
+
+def probe_all() -> dict[str, dict[str, Any]]:
+    """Backend -> what its framework says of itself."""
+    from harness.backends import BACKENDS
+
+    return {name: probe([sys.executable, "-m", "harness.backends.seen", name]) for name in BACKENDS}
+
+
+def probe(command: list[str]) -> dict[str, Any]:
     """What a fresh interpreter says about a framework, or {"error": why it says nothing}."""
-    import subprocess
+    from harness.runner.connection import environment
 
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, env=environment())
     except subprocess.TimeoutExpired:
         return {"error": f"no answer within {PROBE_SECONDS} s"}
     if done.returncode:
@@ -76,35 +130,6 @@ def probe(code: str) -> dict[str, Any]:
     except (ValueError, IndexError):
         return {"error": "the probe printed no answer"}
     return answer
-
-
-def governor(path: Path = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) -> str | None:
-    """The frequency governor of the first core, None where the system does not tell."""
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def problems(data: dict[str, Any]) -> list[str]:
-    """What keeps cells from running."""
-    return [f"{name}: {answer['error']}" for name, answer in data["frameworks"].items() if "error" in answer]
-
-
-def warnings(data: dict[str, Any]) -> list[str]:
-    """What would make timings noisy, or surprise."""
-    found = []
-    load = data["load_average"]
-    if load and load[0] > 0.5 * data["cores"]:
-        found.append(f"the load average is {load[0]:.2f} on {data['cores']} cores: timings will be noisy")
-    if data["governor"] not in (None, "performance"):
-        found.append(f"the frequency governor is {data['governor']!r}: timings may drift ('performance' holds still)")
-    for name, answer in data["frameworks"].items():
-        if data["gpu"] and "error" not in answer and not answer["gpus"]:
-            found.append(f"{name} does not see the GPU ({data['gpu']}): install its GPU build")
-    for name, text in data["thread_variables"].items():
-        found.append(f"{name}={text} is set")
-    return found
 
 
 def _text(data: dict[str, Any]) -> str:
@@ -122,11 +147,35 @@ def _text(data: dict[str, Any]) -> str:
         threads = answer["threads"]
         lines.append(f"{name.ljust(11)} {answer['version']}{keras}, {len(answer['gpus'])} GPU(s), imported in "
                      f"{answer['import_seconds']:.1f} s, threads {threads['intra_op']} + {threads['inter_op']}")
+    if not data["frameworks"]:
+        lines.append("frameworks  not asked")
     others = {name: text for name, text in data["versions"].items() if name not in ("tensorflow", "torch", "keras")}
     lines.append("packages    " + ", ".join(f"{name} {text}" for name, text in others.items()))
     if data["load_average"]:
         lines.append("load        " + " ".join(f"{value:.2f}" for value in data["load_average"]))
-    lines.append(f"governor    {data['governor'] or 'unknown'}")
-    lines += [f"problem:    {text}" for text in data["problems"]]
-    lines += [f"warning:    {text}" for text in data["warnings"]]
-    return "\n".join(lines)
+    lines.append(f"noise       {noise_sentence(data['noise'])}")
+    for trouble in data["troubles"]:
+        lines += ["", f"{SIGNS[trouble['severity']]}: {trouble['what']}", f"  why:  {trouble['why']}",
+                  f"  mend: {trouble['mend']}"]
+    return "\n".join([*lines, "", _conclusion(data["troubles"])])
+
+
+def noise_sentence(noise: dict[str, Any]) -> str:
+    """"two runs of equal work differ by about 4% here: a margin of 3% needs about 12 blocks, one of 5% about 6"."""
+    from harness.measure.noise import MOST_BLOCKS
+
+    if noise["spread"] is None:
+        return str(noise["reason"])
+    needs = []
+    for margin, count in noise["blocks"].items():
+        blocks = f"{MOST_BLOCKS} blocks or more" if count >= MOST_BLOCKS else f"about {count} blocks"
+        needs.append(f"{float(margin):.0%} needs {blocks}")
+    return f"two windows of equal work differ by about {noise['spread']:.1%}: a margin of {', one of '.join(needs)}"
+
+
+def _conclusion(troubles: list[dict[str, Any]]) -> str:
+    count = sum(trouble["severity"] == "spoils" for trouble in troubles)
+    if count:
+        return f"{count} of these would spoil a measurement: mend {'it' if count == 1 else 'them'} first."
+    return "Nothing here would spoil a measurement." + (
+        " What adds noise costs blocks." if any(trouble["severity"] == "adds noise" for trouble in troubles) else "")

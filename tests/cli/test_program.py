@@ -142,33 +142,6 @@ def test_plan_loads_no_framework(tmp_path: Path):
     assert not loaded(code, tmp_path) & {"tensorflow", "keras", "torch"}
 
 
-def test_doctor_goes_on_when_a_framework_is_broken(monkeypatch: pytest.MonkeyPatch, capsys: Capture):
-    probes = {"tensorflow": "print('{\"version\": \"2\", \"gpus\": [], \"import_seconds\": 1.0, \"threads\": "
-                            "{\"intra_op\": 1, \"inter_op\": 1}}')",
-              "pytorch": "raise ImportError('libtorch.so is missing')"}
-    monkeypatch.setattr("harness.cli.environment.PROBES", probes)
-    assert main(["doctor", "--json"]) == 1
-    data = json.loads(capsys.readouterr().out)
-    assert data["problems"] == ["pytorch: ImportError: libtorch.so is missing"]
-    assert data["frameworks"]["tensorflow"]["version"] == "2"
-    assert data["cores"] >= 1
-    assert main(["doctor"]) == 1
-    assert "not usable: ImportError: libtorch.so is missing" in capsys.readouterr().out
-
-
-def test_doctor_warns_of_what_spoils_timings():
-    from harness.cli.environment import warnings
-
-    data = {"load_average": [3.0, 1, 1], "cores": 4, "governor": "powersave", "gpu": "H200", "frameworks":
-            {"pytorch": {"gpus": []}, "tensorflow": {"error": "x"}}, "thread_variables": {"OMP_NUM_THREADS": "4"}}
-    found = " ".join(warnings(data))
-    for word in ("load average is 3.00", "powersave", "pytorch does not see the GPU", "OMP_NUM_THREADS=4"):
-        assert word in found
-    assert "tensorflow does not see" not in found
-    quiet = {**data, "load_average": [0.1], "governor": "performance", "gpu": None, "thread_variables": {}}
-    assert warnings(quiet) == []
-
-
 def test_output_of_odd_values():
     import numpy as np
 
