@@ -93,6 +93,10 @@ class Session(Protocol):
     def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
         """The outputs in inference mode."""
 
+    def inference(self, batch_size: int) -> Callable[[], None]:
+        """A warm, compiled call that answers for `batch_size` examples in inference mode, as it would be served: from
+        arrays on the host to arrays on the host. It returns when they are there."""
+
     def state(self) -> State:
         """Weights, optimizer slots and iterations, in canonical form."""
 
@@ -136,6 +140,19 @@ class Session(Protocol):
         of the forced scalar sum(output * gradient), without penalties), "state WEIGHT" after the training pass.
         """
 
+    # Where a step's examples come from: "compute" (resident on the device, gathered by index) or "end_to_end" (the
+    # framework's own loader).
+    data_path: str
+
+    def compilation(self) -> dict[str, Any]:
+        """What was really made of the steps played so far, by the framework's own counters.
+
+        "compiler": "none" (eager), "graph", "xla", "inductor", "capture" or "cuda graph"; "wanted": what this session
+        was built to be; "programs": compiled so far; "recompiles": those since the last call of this function (call it
+        when warm-up is over; 0 at the first); "graph_breaks", "seconds": None where nobody counts them; "fallback": in
+        words, what runs without the compiler though it was meant to be compiled, or None.
+        """
+
     def peak_bytes(self) -> int | None:
         """Peak of the framework's allocator, None where it has no counter (CPU)."""
 
@@ -156,8 +173,25 @@ class Backend(Protocol):
     def configure(self, execution: Execution) -> dict[str, Any]:
         """Sets threads, precision and determinism for this process, and returns what was read back."""
 
+    def conditions(self, execution: Execution) -> dict[str, Any]:
+        """Under what this process computes, after `configure`: read back from the framework, the precision probed by
+        computing (backends/probes.py), the threads by the CPU time of each (backends/process.py).
+
+        {"backend", "device": "cpu" | "gpu:0 NVIDIA ...", "precision": {"wanted", "matmul", "matmul_error",
+        "convolution", "convolution_error", "switches": {...}}, "threads": {"wanted", "intra", "inter", "openmp",
+        "mkl", "parallelism", "affinity"}, "determinism", "allocator": {"growth"}, "compile": {"wanted", "active"},
+        "environment"}. None where there is nothing of the kind, or nobody says. measure/parity.py judges it.
+        """
+
     def problems(self, plan: Plan) -> list[str]:
         """In plain sentences, what of this plan the backend cannot do."""
+
+    def programs(self, execution: Execution, plan: Plan) -> list[str]:
+        """Which programs of the tuned tier (spec/execution.py: PROGRAMS) can be tried for this plan on this device,
+        in the order in which they are tried; the first one compiles least. Called after `configure`."""
+
+    def refused_programs(self, execution: Execution, plan: Plan) -> dict[str, str]:
+        """Why each of the others is left out, by name."""
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
         """The native model with stock layers: a keras.Model or a torch.nn.Module."""

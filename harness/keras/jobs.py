@@ -65,7 +65,7 @@ def evaluate(arguments: dict[str, Any], emit: Any) -> dict[str, float]:
 def predict(arguments: dict[str, Any], emit: Any) -> list[str]:
     """Writes the outputs, in inference mode, into the archive arguments["out"]; returns their keys."""
     spec, phase, execution = _said(arguments)
-    dtype = execution.precision
+    dtype = execution.dtype
     with np.load(arguments["data"]) as archive:
         x = bind_inputs({name: archive[name] for name in archive.files}, spec, dtype, where="predict")
     # A session wants a loss and targets; a prediction reads neither.
@@ -91,7 +91,7 @@ def _plan(spec: ModelSpec, phase: ResolvedPhase, examples: int, execution: Execu
             raise SpecError("every layer is frozen, and some have regularizers: their penalty is not counted then.",
                             hint="Unfreeze a layer to evaluate this model.")
         spec = spec.with_trainable(dict.fromkeys(spec.layers, True))
-    return compile_phase(spec, phase, index=0, examples=examples, seed=0, dtype=execution.precision)
+    return compile_phase(spec, phase, index=0, examples=examples, seed=0, dtype=execution.dtype)
 
 
 def _open(arguments: dict[str, Any], plan: Plan, arrays: Arrays, execution: Execution) -> Session:

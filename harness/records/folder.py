@@ -51,7 +51,7 @@ def write_folder(
 ) -> None:
     """Writes everything into a temporary sibling, syncs it, and renames it to `folder`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.parent / f"{TEMPORARY}{folder.name}-{_owner()}-{secrets.token_hex(4)}"
+    temporary = folder.parent / f"{TEMPORARY}{folder.name}-{owner()}-{secrets.token_hex(4)}"
     temporary.mkdir()
     try:
         _write_series(temporary / SERIES_FILE, series or EMPTY_SERIES)
@@ -71,7 +71,7 @@ def write_folder(
 
 def _rename(temporary: Path, folder: Path) -> None:
     """A folder cannot be renamed over a full one: the old one steps aside first, and is then removed."""
-    aside = folder.parent / f"{REPLACED}{folder.name}-{_owner()}-{secrets.token_hex(4)}"
+    aside = folder.parent / f"{REPLACED}{folder.name}-{owner()}-{secrets.token_hex(4)}"
     if folder.exists():
         os.rename(folder, aside)
     os.rename(temporary, folder)
@@ -87,7 +87,7 @@ def clean(cells: Path) -> list[str]:
     """
     notes = []
     for path in sorted(cells.glob(".*")) if cells.is_dir() else []:
-        if not path.name.startswith((TEMPORARY, REPLACED)) or not _stale(path):
+        if not path.name.startswith((TEMPORARY, REPLACED)) or not stale(path):
             continue
         home = cells / path.name.split("-", 1)[1].rsplit("-", 3)[0]
         if path.name.startswith(REPLACED) and not home.exists():
@@ -99,17 +99,18 @@ def clean(cells: Path) -> list[str]:
     return notes
 
 
-def _owner() -> str:
+def owner() -> str:
     """host-pid, free of further hyphens in the host."""
     host = "".join(letter if letter.isalnum() else "_" for letter in socket.gethostname())
     return f"{host}-{os.getpid()}"
 
 
-def _stale(path: Path) -> bool:
+def stale(path: Path) -> bool:
+    """Whether the writer of a temporary file or folder, named ...-<owner>-<random>, is gone."""
     host, pid = path.name.rsplit("-", 3)[-3:-1]
     if time.time() - path.stat().st_mtime > STALE_SECONDS:
         return True
-    if host != _owner().split("-")[0] or not pid.isdigit():
+    if host != owner().split("-")[0] or not pid.isdigit():
         return False
     try:
         os.kill(int(pid), 0)

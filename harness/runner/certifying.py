@@ -103,15 +103,14 @@ def setup(arguments: Mapping[str, Any]) -> Setup:
     state = State(weights, before.slots if goes_on else {}, before.iterations if goes_on else 0)
     dataset = load_dataset(DatasetSpec.parse({"source": {"arrays": str(folder / f"data {index}.npz")}}), None)
     phase = shortened(phase, dataset.train.examples, arguments["steps"], subject["batch"])
-    precision = arguments["precision"]
+    execution = Execution.parse({**arguments.get("execution", {}), "precision": arguments["precision"]})
     weighted = dataset.train.sample_weight is not None or bool(phase.class_weight)
     plan = compile_phase(
-        spec, phase, index=index, examples=dataset.train.examples, seed=seed, dtype=precision,
+        spec, phase, index=index, examples=dataset.train.examples, seed=seed, dtype=execution.dtype,
         first_iteration=state.iterations, weighted=weighted)
     if variant == REVERSED:
         plan = reversed_rows(plan)
-    arrays = bind(dataset.train, spec, plan.outputs, precision, class_weight=phase.class_weight)
-    execution = Execution.parse({**arguments.get("execution", {}), "precision": precision})
+    arrays = bind(dataset.train, spec, plan.outputs, execution.dtype, class_weight=phase.class_weight)
     return Setup(arguments["backend"], plan, state, arrays, execution)
 
 

@@ -24,9 +24,10 @@ class Server:
 
     def __init__(self, backend: str, *, once: bool, pass_fds: tuple[int, ...]) -> None:
         self.errors, self.once = tempfile.TemporaryFile(), once  # noqa: SIM115 (closed by close)
+        self.compiled = tempfile.TemporaryDirectory(prefix="harness-compiled-", ignore_cleanup_errors=True)
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "harness.runner.server", backend, *(["--once"] if once else [])],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env=environment(self.compiled.name),
             start_new_session=True, pass_fds=pass_fds if os.name == "posix" else (),
         )
         self.events: queue.Queue[Event] = queue.Queue()
@@ -81,6 +82,7 @@ class Server:
             self.process.kill()
             self.process.wait()
         self.errors.close()
+        self.compiled.cleanup()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -93,9 +95,12 @@ class Server:
         self.events.put({"event": "closed"})
 
 
-def environment() -> dict[str, str]:
-    """The environment of a worker: this package found, Keras on TensorFlow, TensorFlow less talkative."""
+def environment(compiled: str | None = None) -> dict[str, str]:
+    """The environment of a worker: this package found, Keras on TensorFlow, TensorFlow less talkative; Inductor keeps
+    what it compiles in the folder `compiled`. In the one that all processes share, a compilation that was killed leaves
+    half a library behind, at which every later one fails; and times of compiling would depend on earlier runs."""
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     quiet = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
-    return {**os.environ, **quiet, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    cache = {} if compiled is None else {"TORCHINDUCTOR_CACHE_DIR": compiled, **os.environ}
+    return {**os.environ, **cache, **quiet, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

@@ -77,7 +77,7 @@ class Player:
         self.given = replace(given, plan=self.plan)
         self.name: str = given.backend.name
         self.steps = len(self.plan.tape)
-        self.execution = changed(given.execution, compile="none", tier="tuned", random="tape")
+        self.execution = changed(given.execution, compile="none", program="auto", tier="tuned", random="tape")
         self.offsets, tape, self.other_state = self._tape()
         self.session: Session = replace(given, plan=replace(self.plan, tape=tape), execution=self.execution).open()
         # With every slot in it: loading it takes a session back to its beginning.

@@ -2,10 +2,22 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from harness.errors import SpecError
+from harness.errors import SpecError, did_you_mean
 from harness.spec.configured import Configured
+
+# Backend -> the programs of its tuned tier, in the order in which they are tried; the first compiles least.
+PROGRAMS = {
+    "tensorflow": ("graph loop", "xla loop", "xla step"),
+    "pytorch": ("eager", "captured step", "inductor", "inductor step", "cuda graph"),
+}
+
+
+def no_tf32() -> SpecError:
+    """What a backend raises that is to compute in tf32 on a CPU."""
+    return SpecError("precision is 'tf32', and this trains on a CPU, which has no such arithmetic.",
+                     where="execution.precision", hint="Use precision: float32, or a GPU.")
 
 
 class Execution(Configured):
@@ -14,18 +26,42 @@ class Execution(Configured):
     device: "auto" is the first GPU if the framework sees one, else the CPU.
     tier: "tuned" (the loop inside the framework) or "idiomatic" (model.fit; a DataLoader loop).
     compile: "auto" lets the backend choose by the kind of model; "none", "xla" or "inductor" say it.
+    precision: "tf32" is float32 whose products a GPU rounds to 11 significant bits; "float32" is without that.
+    program: one of PROGRAMS by name, for the backend that has it; "auto" leaves it to `compile`, and in timed blocks
+        to a pilot that tries them all.
     threads: of each thread pool; 0 leaves the framework's default.
     random: "tape" draws dropout and noise from the plan, the same numbers in both frameworks;
         "native" leaves them to each framework's own generator (what the idiomatic tier does).
     """
 
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "tf32", "float64"] = "float32"
     tier: Literal["tuned", "idiomatic"] = "tuned"
     compile: Literal["auto", "none", "xla", "inductor"] = "auto"
+    program: str = "auto"
     threads: int = Field(default=1, ge=0, le=1024)
     deterministic: bool = True
     random: Literal["auto", "tape", "native"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_program(self) -> "Execution":
+        known = [name for names in PROGRAMS.values() for name in names]
+        if self.program == "auto":
+            return self
+        if self.program not in known:
+            raise SpecError(f"unknown program {self.program!r}.", hint=did_you_mean(self.program, ["auto", *known]))
+        if self.tier != "tuned":
+            raise SpecError(f"the idiomatic tier has no program {self.program!r}: it runs what the tutorials write.",
+                            hint="Use tier: tuned, or leave program at auto.")
+        if self.compile != "auto":
+            raise SpecError(f"compile: {self.compile} and program: {self.program} both say what is compiled.",
+                            hint="Leave one of them at auto.")
+        return self
+
+    @property
+    def dtype(self) -> Literal["float32", "float64"]:
+        """What weights and activations are kept in."""
+        return "float64" if self.precision == "float64" else "float32"
 
     @property
     def uses_tape(self) -> bool:

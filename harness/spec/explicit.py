@@ -15,13 +15,17 @@ from harness.spec.sources import FileSource
 # These are written as their arguments; everything else as {Name: {arguments}}.
 _BARE = (Recipe, Phase, EarlyStopping, DatasetSpec, Split, Limit, Execution, Augmentation, FileSource)
 
+# Left out at these defaults: what was recorded before there was such an argument keeps its id.
+_LATER: dict[tuple[type[Configured], str], Any] = {(Execution, "program"): "auto"}
+
 
 def explicit(value: Any) -> Any:
     """Plain data in which no default is left out; `parse` reads it back to an equal spec."""
     if isinstance(value, Configured):
         arguments = {
             name: explicit(getattr(value, name))
-            for name, field in type(value).model_fields.items() if not field.exclude
+            for name, field in type(value).model_fields.items()
+            if not field.exclude and not _left_out(value, name)
         }
         if isinstance(value, _BARE):
             return arguments
@@ -31,3 +35,8 @@ def explicit(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [explicit(item) for item in value]
     return value
+
+
+def _left_out(value: Configured, name: str) -> bool:
+    key = (type(value), name)
+    return key in _LATER and getattr(value, name) == _LATER[key]

@@ -13,11 +13,11 @@ from harness.backends.contract import Session, State
 from harness.errors import CellFailed
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
+from harness.records.process import Clock
 from harness.spec.recipe import ResolvedPhase, metrics_by_output
 from harness.training.early_stopping import BestKeeper, EarlyStopper, direction
 from harness.training.metrics import MetricSet
 
-Clock = Callable[[], float]
 Progress = Callable[[dict[str, Any]], None]
 # A window is one call into the session between two readings of the clock; long epochs are cut into
 # windows of about this long, so that progress can be shown.

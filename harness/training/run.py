@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,11 +18,12 @@ from harness.plan.binding import Arrays, bind
 from harness.plan.compiler import compile_phase
 from harness.plan.finetune import model_of_phase, starting_weights
 from harness.plan.plan import Plan
+from harness.records.process import Clock, process_peak_bytes
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import Recipe, ResolvedPhase
 from harness.training.checks import check_log
-from harness.training.loop import Clock, PhaseLoop, PhaseRun, Progress, measured, metric_sets
+from harness.training.loop import PhaseLoop, PhaseRun, Progress, measured, metric_sets
 from harness.training.state import read_state
 
 # Training-mode predictions of one epoch are kept for Keras's training metrics up to this size; beyond it
@@ -164,7 +163,7 @@ def plan_phase(
     job: Job, spec: ModelSpec, phase: ResolvedPhase, index: int, state: State, dataset: Dataset,
 ) -> tuple[Plan, Arrays, Arrays | None]:
     """The plan, and the splits bound to the model."""
-    dtype = job.execution.precision
+    dtype = job.execution.dtype
     examples = dataset.train.examples
     weighted = dataset.train.sample_weight is not None or bool(phase.class_weight)
     plan = compile_phase(
@@ -209,9 +208,3 @@ def test_metrics(
     assert phase.batch_size is not None
     loss, outputs = session.evaluate(arrays, max(phase.batch_size, 256))
     return {"loss": loss} | measured(plan, metric_sets(plan, phase), outputs, arrays)
-
-
-def process_peak_bytes() -> int:
-    """Peak resident memory of this process (kilobytes on Linux, bytes on macOS)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -26,7 +26,7 @@ def dead_owner():
     process = multiprocessing.get_context("spawn").Process(target=int)
     process.start()
     process.join()
-    return f"{folders._owner().split('-')[0]}-{process.pid}"
+    return f"{folders.owner().split('-')[0]}-{process.pid}"
 
 
 def test_an_empty_store(store):
@@ -70,7 +70,7 @@ def test_a_leftover_of_a_killed_writer_is_ignored_and_cleaned(store):
 
 def test_a_living_writer_is_left_alone(store):
     id = add(store, payload())
-    working = store.cells_path / f".tmp-{id}-{folders._owner()}-00aa"
+    working = store.cells_path / f".tmp-{id}-{folders.owner()}-00aa"
     working.mkdir()
     elsewhere = store.cells_path / f".tmp-{id}-otherhost-1-00aa"
     elsewhere.mkdir()

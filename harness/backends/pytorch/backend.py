@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.backends.contract import Session, State, TraceRequest, Weights
-from harness.backends.pytorch import model, runtime, session
+from harness.backends.pytorch import model, programs, runtime, session
 from harness.backends.pytorch.layers import BUILDERS
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
@@ -26,10 +26,21 @@ class PyTorch:
     def configure(self, execution: Execution) -> dict[str, Any]:
         return runtime.configure(execution)
 
+    def conditions(self, execution: Execution) -> dict[str, Any]:
+        from harness.backends.pytorch.conditions import conditions
+
+        return conditions(execution)
+
     def problems(self, plan: Plan) -> list[str]:
         kinds = {type(layer) for layer in plan.spec.layers.values()}
         return [f"PyTorch has no {kind.__name__} layer." for kind in kinds
                 if kind not in BUILDERS and kind not in REGISTERED and not issubclass(kind, Operation)]
+
+    def programs(self, execution: Execution, plan: Plan) -> list[str]:
+        return programs.programs(execution, plan)
+
+    def refused_programs(self, execution: Execution, plan: Plan) -> dict[str, str]:
+        return programs.refused(execution, plan)
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
         return model.build_network(spec, weights, dtype)

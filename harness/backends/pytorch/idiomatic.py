@@ -13,6 +13,8 @@ from harness.backends.pytorch.session import Session
 class IdiomaticSession(Session):
     """The same plan through a DataLoader: the tape's batches, in the tape's order."""
 
+    data_path = "end_to_end"
+
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.read_losses: list[float] = []

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from harness.errors import SpecError
-from harness.spec.execution import Execution
+from harness.spec.execution import Execution, no_tf32
 
 
 def device_of(execution: Execution) -> torch.device:
@@ -21,13 +21,17 @@ def device_of(execution: Execution) -> torch.device:
 def configure(execution: Execution) -> dict[str, Any]:
     """Sets what the execution asks for and returns what PyTorch says it is."""
     device = device_of(execution)
+    tf32 = execution.precision == "tf32"
+    if tf32 and device.type != "cuda":
+        raise no_tf32()
     if execution.threads:
         torch.set_num_threads(execution.threads)
         # Can be set once per process only; what holds is read back below.
         with contextlib.suppress(RuntimeError):
             torch.set_num_interop_threads(execution.threads)
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    # For products and for convolutions; the second is on in torch itself, the first off.
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
     if execution.deterministic and device.type == "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False

@@ -3,13 +3,14 @@ the loop over steps, the optimizer's fused kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
 from harness.backends.contract import Played, State, Weights
-from harness.backends.pytorch import runtime, session_trace
+from harness.backends.pytorch import compilation, inference, programs, runtime, session_trace
 from harness.backends.pytorch.activations import ACTIVATIONS, r32
 from harness.backends.pytorch.losses import loss_function
 from harness.backends.pytorch.model import DTYPES, Network, build_network
@@ -24,6 +25,10 @@ from harness.spec.execution import Execution
 
 class Session:
     """One phase: see backends/contract.py."""
+
+    data_path = "compute"
+    # Programs at the last call of `compilation`.
+    counted: int | None = None
 
     def __init__(
         self, plan: Plan, state: State, data: Arrays, execution: Execution, network: Network | None = None
@@ -42,7 +47,8 @@ class Session:
         fused = execution.tier == "tuned"
         self.optimizer = build_optimizer(plan.optimizer, self.variables, plan.dtype, fused=fused)
         self.objective = Objective(plan, self.model)
-        self.loss = torch.compile(self.objective) if execution.compile == "inductor" else self.objective
+        self.program_name = programs.program_of(execution, plan)
+        self.loss = programs.compiled_loss(self.program_name, self.objective)
         self.x = [torch.from_numpy(data.x[item.name]).to(self.device) for item in plan.spec.inputs]
         self.y = [_target(torch.from_numpy(data.y[output.name])).to(self.device) for output in plan.outputs]
         self.w = None if data.sample_weight is None else torch.from_numpy(data.sample_weight).to(self.device)
@@ -51,17 +57,18 @@ class Session:
         self.kept_parts: list[torch.Tensor] = []
         self.part_losses: dict[str, float] = {}
         self.kept_outputs: list[tuple[torch.Tensor, ...]] = []
-        self.compiled = execution.compile == "inductor"
         self.fused = fused
+        self.program_step = programs.step_of(self.program_name, self)
         self.load(state)
 
     # -- training
 
     def train(self, start: int, stop: int) -> None:
         self.model.train()
+        play = self.program_step or self._step
         for begin, end, size in self.plan.tape.runs(start, stop):
             for step, rows in enumerate(self.indices[begin:end, :size].unbind(), begin):
-                self._step(step, rows, self.learning_rate(step))
+                play(step, rows, self.learning_rate(step))
 
     def learning_rate(self, step: int) -> float:
         """That of a step of the tape."""
@@ -128,6 +135,10 @@ class Session:
     def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
         return predict(self.model, x, batch_size)
 
+    def inference(self, batch_size: int) -> Callable[[], None]:
+        return inference.warmed(self.model, self.x, batch_size, self.device, idiomatic=not self.fused,
+                                compiled="inductor" in self.program_name)
+
     # -- state
 
     def state(self) -> State:
@@ -143,19 +154,29 @@ class Session:
         return session_trace.readback(self)
 
     def trace(self, step: int) -> Weights:
-        return session_trace.trace(self, step)
+        program, self.program_step = self.program_step, None
+        try:
+            return session_trace.trace(self, step)
+        finally:
+            self.program_step = program
 
     def forced(self, step: int, teacher: Mapping[str, np.ndarray]) -> Weights:
         return session_trace.forced(self, step, teacher)
+
+    def compilation(self) -> dict[str, Any]:
+        found = compilation.found(self, self.counted)
+        self.counted = found["programs"]
+        return found
 
     def peak_bytes(self) -> int | None:
         return runtime.peak_bytes(self.device)
 
     def program(self) -> str:
-        forward = "forward and loss compiled by Inductor" if self.compiled else "eager"
-        return f"{forward}, {'fused' if self.fused else 'for-each'} optimizer, data on the device"
+        words = programs.IN_WORDS[self.program_name]
+        return f"{words}, {'fused' if self.fused else 'for-each'} optimizer, data on the device"
 
     def close(self) -> None:
+        self.program_step = None
         self.kept_losses.clear()
         self.kept_outputs.clear()
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from harness.backends.contract import Session, State, TraceRequest, Weights
-from harness.backends.tensorflow import model, runtime, session
+from harness.backends.tensorflow import model, programs, runtime, session
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
@@ -27,10 +27,21 @@ class TensorFlow:
     def configure(self, execution: Execution) -> dict[str, Any]:
         return runtime.configure(execution)
 
+    def conditions(self, execution: Execution) -> dict[str, Any]:
+        from harness.backends.tensorflow.conditions import conditions
+
+        return conditions(execution)
+
     def problems(self, plan: Plan) -> list[str]:
         kinds = {type(layer).__name__ for layer in plan.spec.layers.values()
                  if type(layer) not in REGISTERED and not isinstance(layer, Operation)}
         return [f"Keras has no {kind} layer." for kind in kinds if not hasattr(keras.layers, kind)]
+
+    def programs(self, execution: Execution, plan: Plan) -> list[str]:
+        return programs.programs(execution, plan)
+
+    def refused_programs(self, execution: Execution, plan: Plan) -> dict[str, str]:
+        return programs.refused(execution, plan)
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
         return model.build_model(spec, weights, dtype)

@@ -7,13 +7,19 @@ in float64, so that it carries that mean's rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from harness.backends.contract import Played
+from harness.backends.tensorflow import compilation
+from harness.backends.tensorflow.inference import warmed_keras
 from harness.backends.tensorflow.session import Session
 from harness.plan.binding import Arrays
+from harness.plan.plan import Tape
 
 
 class StepLosses(keras.callbacks.Callback):
@@ -38,8 +44,21 @@ class StepLosses(keras.callbacks.Callback):
         self.total, self.count = total, self.count + size
 
 
+def fits(tape: Tape, start: int, stop: int) -> list[tuple[int, int, int]]:
+    """(start, stop, batch size) of the calls of fit: a smaller batch ends one, as the last of an epoch does."""
+    found: list[tuple[int, int, int]] = []
+    for begin, end, size in tape.runs(start, stop):
+        if found and begin > start and end == begin + 1 and size < found[-1][2] == int(tape.sizes[begin - 1]):
+            found[-1] = (found[-1][0], end, found[-1][2])
+        else:
+            found.append((begin, end, size))
+    return found
+
+
 class IdiomaticSession(Session):
     """The same plan through model.fit."""
+
+    data_path = "end_to_end"
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -66,8 +85,9 @@ class IdiomaticSession(Session):
 
     def train(self, start: int, stop: int) -> None:
         tape = self.plan.tape
-        for begin, end, size in tape.runs(start, stop):
-            rows = tape.indices[begin:end, :size].reshape(-1)
+        for begin, end, size in fits(tape, start, stop):
+            rows = tape.indices[begin:end]
+            rows = rows[rows >= 0]
             x = [self.source.x[item.name][rows] for item in self.plan.spec.inputs]
             y = [self.source.y[output.name][rows] for output in self.plan.outputs]
             weights = None if self.source.sample_weight is None else self.source.sample_weight[rows]
@@ -82,6 +102,16 @@ class IdiomaticSession(Session):
     def collect(self) -> Played:
         losses, self.fit_losses = np.asarray(self.fit_losses), []
         return Played(losses, None)
+
+    def inference(self, batch_size: int) -> Callable[[], None]:
+        return warmed_keras(self.model, self._inputs(), batch_size)
+
+    def compilation(self) -> dict[str, Any]:
+        found = compilation.found(
+            compilation.functions_of(self.model.train_function), "xla" if self.model.jit_compile else "graph",
+            self.counted)
+        self.counted = found["programs"]
+        return found
 
     def program(self) -> str:
         return "model.fit"

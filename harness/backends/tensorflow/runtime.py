@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from harness.errors import SpecError
-from harness.spec.execution import Execution
+from harness.spec.execution import Execution, no_tf32
 
 
 def configure(execution: Execution) -> dict[str, Any]:
@@ -23,6 +23,9 @@ def configure(execution: Execution) -> dict[str, Any]:
     if execution.device == "gpu" and not gpus:
         raise SpecError("execution.device is 'gpu', but TensorFlow sees no GPU.", hint="Use device: cpu or auto.")
     use_gpu = bool(gpus) and execution.device != "cpu"
+    tf32 = execution.precision == "tf32"
+    if tf32 and not use_gpu:
+        raise no_tf32()
     try:
         if use_gpu:
             for gpu in gpus:
@@ -31,11 +34,11 @@ def configure(execution: Execution) -> dict[str, Any]:
             tf.config.set_visible_devices([], "GPU")
     except RuntimeError:
         pass
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
     # One thread on a CPU is deterministic as it is, and the switch would cost speed.
     if execution.deterministic and (use_gpu or execution.threads != 1):
         tf.config.experimental.enable_op_determinism()
-    keras.config.set_floatx(execution.precision)
+    keras.config.set_floatx(execution.dtype)
     return {
         "device": "gpu" if use_gpu else "cpu",
         "threads": {"intra_op": tf.config.threading.get_intra_op_parallelism_threads(),

@@ -3,7 +3,7 @@ framework (tf.while_loop), compiled by XLA where that pays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from harness.backends.contract import Played, State, Weights
-from harness.backends.tensorflow import runtime, session_trace
+from harness.backends.tensorflow import compilation, inference, programs, runtime, session_trace
 from harness.backends.tensorflow.losses import loss_function
 from harness.backends.tensorflow.model import build_model, get_weights, set_weights, variables
 from harness.backends.tensorflow.optimizers import (
@@ -24,12 +24,10 @@ from harness.backends.tensorflow.optimizers import (
     slots,
 )
 from harness.backends.tensorflow.randomness import keys_of
+from harness.backends.tensorflow.resident import data_on_device, tape_on_device
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
-
-# Around convolutions XLA on a CPU is many times slower than TensorFlow's own kernels.
-SLOW_UNDER_XLA = ("Conv", "Pooling", "UpSampling")
 
 # (inputs, targets, sample weights) of a step.
 Batch = tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor | None]
@@ -38,6 +36,10 @@ Batch = tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor | None]
 class Session:
     """One phase: see backends/contract.py."""
 
+    data_path = "compute"
+    # Programs at the last call of `compilation`.
+    counted: int | None = None
+
     def __init__(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> None:
         self.plan, self.execution = plan, execution
         self.keys = keys_of(plan) if execution.uses_tape else None
@@ -45,18 +47,17 @@ class Session:
         table = variables(self.model)
         self.trainable = [table[variable.name] for variable in plan.trainable]
         self.multipliers = [variable.multiplier for variable in plan.trainable]
-        self.xla = _wants_xla(plan, execution)
-        # Under XLA the stock update fuses by itself; "none" is stock Keras, operation for operation.
-        kernels = not self.xla and execution.compile == "auto" and execution.tier == "tuned"
+        self.program_name = programs.program_of(execution, plan)
+        self.xla = self.program_name != programs.GRAPH_LOOP
         self.optimizer = build_optimizer(
-            plan.optimizer, plan.dtype, fused=kernels,
+            plan.optimizer, plan.dtype, fused=programs.has_kernels(execution, self.program_name),
             no_decay=[table[variable.name] for variable in plan.trainable if not variable.decay],
         )
         self.optimizer.build(self.trainable)
         self.losses = [(loss_function(output.loss, plan.dtype), output.weight) for output in plan.outputs]
         self.positions = [plan.spec.outputs.index(output.node) for output in plan.outputs]
-        self.data = _on_device(data, plan)
-        self.tape = _tape_on_device(plan)
+        self.data = data_on_device(data)
+        self.tape = tape_on_device(plan)
         self.kept_losses = tf.Variable(tf.zeros(len(plan.tape), plan.dtype), trainable=False)
         several = len(plan.outputs) > 1
         self.kept_parts = (
@@ -66,6 +67,7 @@ class Session:
         self.kept_outputs: list[tf.Variable] | None = None
         self.played = (0, 0)
         self._loops: dict[int, Any] = {}
+        self._steps: dict[int, Any] = {}  # where each is a program of its own
         self._evaluations: dict[int, Any] = {}
         self.load(state)
 
@@ -102,15 +104,23 @@ class Session:
         if size in self._loops:
             return self._loops[size]
 
+        def one(step: tf.Tensor, first: tf.Tensor) -> None:
+            self._step(step, size, first)
+
+        play: Any = one
+        if self.program_name == programs.XLA_STEP:
+            play = self._steps[size] = tf.function(one, jit_compile=True, autograph=False)
+
         def loop(start: tf.Tensor, stop: tf.Tensor, first: tf.Tensor) -> None:
             def body(step: tf.Tensor) -> tuple[tf.Tensor]:
-                self._step(step, size, first)
+                play(step, first)
                 return (step + 1,)
 
             tf.while_loop(lambda step: step < stop, body, (start,), parallel_iterations=1)
 
         # As in Keras's fit: nothing here or in a layer is Python that has to become graph.
-        self._loops[size] = tf.function(loop, jit_compile=self.xla, reduce_retracing=True, autograph=False)
+        self._loops[size] = tf.function(
+            loop, jit_compile=self.program_name == programs.XLA_LOOP, reduce_retracing=True, autograph=False)
         return self._loops[size]
 
     def _step(self, step: tf.Tensor, size: int, first: tf.Tensor) -> None:
@@ -128,17 +138,21 @@ class Session:
 
     def batch(self, step: tf.Tensor, size: int) -> Batch:
         """The examples of a step."""
-        rows = self.tape["indices"][step][:size]
+        rows = self._at("indices", step)[:size]
         rows.set_shape((size,))
         x = [tf.gather(self.data["x"][item.name], rows) for item in self.plan.spec.inputs]
         targets = [tf.gather(self.data["y"][output.name], rows) for output in self.plan.outputs]
         return x, targets, None if self.data["w"] is None else tf.gather(self.data["w"], rows)
 
+    def _at(self, name: str, step: tf.Tensor) -> tf.Tensor:
+        """A row of the tape. Not as a slice: a program that XLA compiles for one step would be another at every one."""
+        return tf.gather(self.tape[name], step)
+
     def _gradients(self, step: tf.Tensor, batch: Batch) -> tuple[list[tf.Tensor], tf.Tensor, list[tf.Tensor], Any]:
         """(predictions, total loss, each output's own loss, the scaled loss's gradients by the trainable weights)."""
         x, targets, weights = batch
         if self.keys is not None:
-            self.keys.start(self.tape["keys"][step])
+            self.keys.start(self._at("keys", step))
         with self.gradient_tape() as tape:
             predictions = self.predictions(x, training=True)
             total, parts = self.total_loss(predictions, targets, weights)
@@ -151,7 +165,7 @@ class Session:
 
     def update(self, step: tf.Tensor, gradients: Any) -> None:
         """The optimizer's update of a step."""
-        apply(self.optimizer, gradients, self.trainable, self.tape["learning_rates"][step], self.multipliers)
+        apply(self.optimizer, gradients, self.trainable, self._at("learning_rates", step), self.multipliers)
 
     def predictions(self, x: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
         outputs = self.model(x if len(x) > 1 else x[0], training=training)
@@ -221,6 +235,12 @@ class Session:
     def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
         return predict(self.model, self.plan.spec, x, batch_size)
 
+    def inference(self, batch_size: int) -> Callable[[], None]:
+        return inference.warmed(lambda x: self.predictions(x, training=False), self._inputs(), batch_size, xla=self.xla)
+
+    def _inputs(self) -> list[tf.Tensor]:
+        return [self.data["x"][item.name] for item in self.plan.spec.inputs]
+
     # -- state
 
     def state(self) -> State:
@@ -249,15 +269,21 @@ class Session:
     def forced(self, step: int, teacher: Mapping[str, np.ndarray]) -> Weights:
         return session_trace.forced(self, step, teacher)
 
+    def compilation(self) -> dict[str, Any]:
+        found = compilation.found((self._steps or self._loops).values(), "xla" if self.xla else "graph", self.counted)
+        self.counted = found["programs"]
+        return found
+
     def peak_bytes(self) -> int | None:
         return runtime.peak_bytes()
 
     def program(self) -> str:
         update = ", fused optimizer" if isinstance(self.optimizer, KERNEL_OPTIMIZERS) else ", stock optimizer"
-        return "tf.while_loop over steps" + (", compiled by XLA" if self.xla else ", graph") + update
+        return f"tf.while_loop over steps, {programs.IN_WORDS[self.program_name]}{update}"
 
     def close(self) -> None:
         self._loops.clear()
+        self._steps.clear()
         self._evaluations.clear()
 
 
@@ -271,26 +297,3 @@ def predict(model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_si
         result = call(feeds if len(feeds) > 1 else feeds[0])
         parts.append([item.numpy() for item in (result if isinstance(result, (list, tuple)) else [result])])
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-
-
-def _on_device(data: Arrays, plan: Plan) -> dict[str, Any]:
-    return {
-        "x": {name: tf.convert_to_tensor(array) for name, array in data.x.items()},
-        "y": {name: tf.convert_to_tensor(array) for name, array in data.y.items()},
-        "w": None if data.sample_weight is None else tf.convert_to_tensor(data.sample_weight),
-    }
-
-
-def _tape_on_device(plan: Plan) -> dict[str, tf.Tensor]:
-    tape = plan.tape
-    return {"indices": tf.convert_to_tensor(np.maximum(tape.indices, 0)), "keys": tf.convert_to_tensor(tape.keys),
-            "learning_rates": tf.convert_to_tensor(tape.learning_rates.astype(plan.dtype))}
-
-
-def _wants_xla(plan: Plan, execution: Execution) -> bool:
-    if execution.compile != "auto":
-        return execution.compile == "xla"
-    if tf.config.list_logical_devices("GPU"):
-        return True
-    kinds = [type(layer).__name__ for layer in plan.spec.layers.values()]
-    return not any(slow in kind for kind in kinds for slow in SLOW_UNDER_XLA)
