@@ -9,31 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from harness.analysis.blocks import PairedBlocks, pair_blocks
 from harness.analysis.certification import Certificates, Certification, certification
 from harness.analysis.curves import LossDistance, largest_distance
-from harness.analysis.judgement import (
-    RATIO_MEASURES,
-    Judgement,
-    judge_quality,
-    judge_ratio,
-    not_comparable,
-    withheld,
-)
+from harness.analysis.judgement import Judgement, not_comparable, withheld
+from harness.analysis.primary import LOSS_MARGIN, Question, judge_cells, judge_primary, quality_measure
 from harness.analysis.settings import Setting, backend_title
-from harness.analysis.startup import StartUp, start_up
+from harness.analysis.startup import StartUp, break_even_steps, start_up
 from harness.analysis.throughput import measure
 from harness.analysis.whole_runs import whole_runs
 from harness.records.record import Record
-
-LOSS_MARGIN = 0.01
-# Words in the names of metrics of which more is better; of any other metric less is.
-MORE_IS_BETTER = ("accuracy", "f1", "f_1", "auc", "precision", "recall", "r2")
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Two backends in one setting. a, b: their names; seeds: the pairs; certification: what is proved of their
-    trainings; distance: what the losses showed."""
+    trainings; distance: what the losses showed; blocks: in which they were timed, None without any. minutes: what the
+    evidence that is missing would take."""
 
     setting: Setting
     a: str
@@ -46,6 +38,17 @@ class Comparison:
     cautions: list[str]
     minutes: float | None = None
     startup: StartUp | None = None
+    blocks: PairedBlocks | None = None
+
+    @property
+    def deciding(self) -> Judgement:
+        """Accuracy where it differs by at least its margin, else the primary measure."""
+        return self.quality if self.quality.outcome == "better" else self.primary
+
+    @property
+    def answer(self) -> str | None:
+        """The better backend, "same", or None where nothing is decided."""
+        return (self.deciding.winner or "same") if self.deciding.decided else None
 
     @property
     def reversed_by_startup(self) -> bool:
@@ -84,6 +87,7 @@ class Comparison:
 
     def to_data(self) -> dict[str, Any]:
         distance = self.distance
+        ahead = None if self.blocks is None else break_even_steps(self.blocks)
         return {
             "id": self.setting.id,
             "title": self.setting.title,
@@ -95,6 +99,7 @@ class Comparison:
             "b": self.b,
             "seeds": self.seeds,
             "sentence": self.sentence,
+            "answer": self.answer,
             "primary": self.primary.to_data(),
             "quality": self.quality.to_data(),
             "training": {
@@ -112,34 +117,36 @@ class Comparison:
                 "n": self.startup.n,
                 "reverses_the_answer": self.reversed_by_startup,
             },
+            "blocks": None if self.blocks is None else self.blocks.to_data(),
+            "break_even": None if ahead is None else {"faster_after_warm_up": ahead[0], "steps": ahead[1].to_data()},
             "cautions": self.cautions,
             "more_minutes": self.minutes,
         }
 
 
-def compare(
-    setting: Setting, a: str, b: str, primary: str, margin: float, accuracy_margin: float,
-    certificates: Certificates,
-) -> Comparison:
-    """Judges backends a and b in the setting; see `harness.analysis.verdict.which` for the arguments."""
-    seeds = setting.seeds(a, b)
+def compare(setting: Setting, a: str, b: str, question: Question, certificates: Certificates) -> Comparison:
+    """Judges backends a and b in the setting; see `harness.analysis.verdict.which`.
+
+    The order: is anything in the way (one did not run, ...), are the trainings certified, the accuracy, the primary
+    measure.
+    """
+    seeds, blocks = setting.seeds(a, b), pair_blocks(setting.blocks, a, b)
     why = _obstacle(setting, a, b, seeds)
     pairs = [(setting.done[a][seed], setting.done[b][seed]) for seed in seeds]
-    quality_name = _quality_measure(pairs) if pairs else "accuracy"
+    quality_name = quality_measure(pairs) if pairs else "accuracy"
     if why:
-        first, quality = not_comparable(primary, why), not_comparable(quality_name, why)
+        first, quality = not_comparable(question.primary, why), not_comparable(quality_name, why)
     else:
-        first = _judge(primary, (a, b), pairs, margin, accuracy_margin)
-        quality = first if quality_name == primary else _judge(quality_name, (a, b), pairs, margin, accuracy_margin)
+        first = judge_primary(question, (a, b), pairs, blocks)
+        quality = first if quality_name == question.primary else judge_cells(quality_name, (a, b), pairs, question)
     runs = whole_runs(pairs, quality, LOSS_MARGIN) if pairs and not why else None
     proof = certification(pairs, certificates, runs)
     if not why and not proof.certified:
         first, quality = (withheld(judgement, proof.sentence) for judgement in (first, quality))
-    minutes = _minutes(pairs, first.more) if first.more else None
-    distance = largest_distance(pairs)
-    cautions = [*_cautions(setting, a, b, pairs), *proof.cautions]
-    return Comparison(setting, a, b, seeds, first, quality, proof, distance, cautions, minutes,
-                      None if why else start_up(pairs))
+    cautions = [*_cautions(setting, a, b, pairs), *proof.cautions, *(blocks.cautions if blocks else ()),
+                *((first.details or {}).get("cautions") or ())]
+    return Comparison(setting, a, b, seeds, first, quality, proof, largest_distance(pairs), cautions,
+                      _minutes(pairs, first), None if why else start_up(pairs), blocks)
 
 
 def _obstacle(setting: Setting, a: str, b: str, seeds: Sequence[int]) -> str | None:
@@ -166,43 +173,6 @@ def _obstacle(setting: Setting, a: str, b: str, seeds: Sequence[int]) -> str | N
     return None
 
 
-def _judge(
-    name: str,
-    names: tuple[str, str],
-    pairs: Sequence[tuple[Record, Record]],
-    margin: float,
-    accuracy_margin: float,
-) -> Judgement:
-    values = [(measure(x, name), measure(y, name)) for x, y in pairs]
-    usable = [(x, y) for x, y in values if x is not None and y is not None and np.isfinite([x, y]).all()]
-    if name in RATIO_MEASURES:
-        usable = [(x, y) for x, y in usable if x > 0 and y > 0]
-    if not usable:
-        return not_comparable(name, f"{name} was not measured in both")
-    a, b = [x for x, _ in usable], [y for _, y in usable]
-    if name in RATIO_MEASURES:
-        return judge_ratio(name, names, a, b, margin)
-    relative = not any(word in name.lower() for word in MORE_IS_BETTER)
-    return judge_quality(name, names, a, b, LOSS_MARGIN if relative else accuracy_margin, relative)
-
-
-def _quality_measure(pairs: Sequence[tuple[Record, Record]]) -> str:
-    """The final metric that says how good the result is: of the test split before validation before
-    training, an accuracy before another score before the loss; only what both halves have."""
-    shared = set.intersection(*(set(record.metrics) for pair in pairs for record in pair))
-    for prefix in ("test_", "val_", ""):
-        names = [name for name in shared if name.startswith(prefix)]
-        if not prefix:
-            names = [name for name in names if not name.startswith(("test_", "val_"))]
-        for word in MORE_IS_BETTER:
-            matching = sorted((name for name in names if word in name.lower()), key=lambda name: (len(name), name))
-            if matching:
-                return matching[0]
-        if f"{prefix}loss" in names:
-            return f"{prefix}loss"
-    return "accuracy"
-
-
 def _cautions(setting: Setting, a: str, b: str, pairs: Sequence[tuple[Record, Record]]) -> list[str]:
     """What was read back differently in the two halves, seeds without a partner, unequal step counts."""
     found: dict[str, None] = {}
@@ -221,13 +191,18 @@ def _cautions(setting: Setting, a: str, b: str, pairs: Sequence[tuple[Record, Re
     return list(found)
 
 
-def _minutes(pairs: Sequence[tuple[Record, Record]], more: int) -> float | None:
-    """What that many more pairs would take, by the mean of these."""
+def _minutes(pairs: Sequence[tuple[Record, Record]], judgement: Judgement) -> float | None:
+    """What the repeats that are missing would take, by the mean of those that are there."""
+    if not judgement.more:
+        return None
+    if judgement.repeat == "block":
+        hours = (judgement.details or {}).get("hours")
+        return None if hours is None else float(hours) * 60
     seconds = [
         sum(measure(record, "total_seconds") or measure(record, "train_seconds") or 0.0 for record in pair)
         for pair in pairs
     ]
-    return more * float(np.mean(seconds)) / 60 if seconds and any(seconds) else None
+    return judgement.more * float(np.mean(seconds)) / 60 if seconds and any(seconds) else None
 
 
 def reason_text(record: Record) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.records import strict_json
+from harness.records.blocks import Block
 from harness.records.record import Record
+from harness.records.settings_key import PAIRED, setting_key
 from harness.records.store import EXECUTION, data_label, extra_labels, model_label
 
 BACKEND_TITLES = {"tensorflow": "TensorFlow", "pytorch": "PyTorch"}
@@ -22,7 +24,8 @@ def backend_title(backend: str) -> str:
 class Setting:
     """One model, data set, recipe and execution, run in some backends over some seeds.
 
-    done: backend -> seed -> record. failed: the records of runs that ended without a result.
+    done: backend -> seed -> record. failed: the records of runs that ended without a result. factors: axis of the
+    matrix or part of the execution -> what it is here. blocks: its timed blocks, by number.
     """
 
     id: str
@@ -34,6 +37,8 @@ class Setting:
     done: dict[str, dict[int, Record]] = field(default_factory=dict)
     failed: list[Record] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    factors: dict[str, object] = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
 
     def backends(self) -> list[str]:
         """Backends that were tried here, failed ones included, sorted."""
@@ -49,11 +54,12 @@ class Setting:
         return sorted(set(self.done.get(a, {})) & set(self.done.get(b, {})))
 
 
-def settings(records: Iterable[Record]) -> list[Setting]:
-    """Groups records; the titles tell the groups apart. Sorted by title."""
+def settings(records: Iterable[Record], blocks: Mapping[str, Sequence[Block]] | None = None) -> list[Setting]:
+    """Groups records; the titles tell the groups apart. Sorted by title. blocks: setting -> its blocks; a setting that
+    was timed and has no record is there too."""
     found: dict[str, Setting] = {}
     for record in sorted(records, key=lambda record: (str(record.data.get("finished_at")), record.id)):
-        key = _key(record)
+        key = setting_key(record.cell)
         setting = found.setdefault(key, _new(key, record))
         if record.status != "done":
             setting.failed.append(record)
@@ -64,22 +70,13 @@ def settings(records: Iterable[Record]) -> list[Setting]:
                 f"{record.backend}, seed {seed}: {record.id} (the latest) is used, {runs[seed].id} is not"
             )
         runs[seed] = record
+    for key, timed in (blocks or {}).items():
+        if timed:
+            bare = Record({"id": key, "status": "done", "cell": timed[0].cell, "phases": []})
+            found.setdefault(key, _new(key, bare)).blocks = list(timed)
     ordered = list(found.values())
     _give_titles(ordered)
     return sorted(ordered, key=lambda setting: (setting.title, setting.id))
-
-
-def _key(record: Record) -> str:
-    cell = record.cell
-    model = cell.get("model") or {}
-    identity = {
-        "model": model.get("digest") or model.get("spec") or model.get("name"),
-        "data": cell.get("data"),
-        "recipe": cell.get("recipe"),
-        "execution": cell.get("execution"),
-        "labels": {a: t for a, t in (cell.get("labels") or {}).items() if a not in ("backend", "seed")},
-    }
-    return hashlib.sha256(strict_json.canonical(identity).encode(errors="backslashreplace")).hexdigest()[:12]
 
 
 def _new(key: str, record: Record) -> Setting:
@@ -90,7 +87,15 @@ def _new(key: str, record: Record) -> Setting:
         data=data_label(record),
         execution={name: execution.get(name) for name in EXECUTION},
         labels=extra_labels(record),
+        factors=_factors(record.cell),
     )
+
+
+def _factors(cell: Mapping[str, Any]) -> dict[str, object]:
+    """The axes of the matrix as they are named there, and the parts of the execution."""
+    axes = {str(axis): text for axis, text in (cell.get("labels") or {}).items() if axis not in PAIRED}
+    execution = {str(name): value for name, value in (cell.get("execution") or {}).items()}
+    return {**execution, **axes}
 
 
 def _give_titles(found: Sequence[Setting]) -> None:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.analysis.blocks import PairedBlocks
+from harness.analysis.half_metrics import metric_value
+from harness.analysis.resampling import RESAMPLES, SEED, percentile_interval
 from harness.analysis.settings import backend_title
+from harness.analysis.statistics import CONFIDENCE, Figure, student_interval
 from harness.records.record import Record
 
 
@@ -63,6 +67,33 @@ def start_up(pairs: Sequence[tuple[Record, Record]]) -> StartUp | None:
     examples = 0 if later <= 0 else round(later / gain) if gain > 0 else 0
     return StartUp(fast, slow, {name: float(np.mean(values)) for name, values in spent.items()},
                    _two_digits(examples), len(rates[fast]))
+
+
+def break_even_steps(blocks: PairedBlocks) -> tuple[str, Figure] | None:
+    """(backend, steps): the one with the shorter steps, and after how many it has made good what its first steps took
+    longer to trace and compile; 0 where they took no longer. None below two blocks, and where the interval of the
+    steps' lengths leaves open whose are shorter.
+    """
+    both = [(block.halves[blocks.a], block.halves[blocks.b]) for block in blocks.done]
+    values = [(metric_value(half, "compile_seconds"), metric_value(half, "step_seconds")) for pair in both
+              for half in pair]
+    if len(both) < 2 or any(value is None for half in values for value in half):
+        return None
+    # [blocks, backends, (compile, step)]
+    table = np.asarray(values, dtype=np.float64).reshape(len(both), 2, 2)
+    _, low, high = student_interval(table[:, 0, 1] - table[:, 1, 1])
+    if low is None or high is None or low <= 0 <= high:
+        return None
+    fast = 1 if low > 0 else 0
+    gaps = np.stack([table[:, fast, 0] - table[:, 1 - fast, 0], table[:, 1 - fast, 1] - table[:, fast, 1]], axis=1)
+    drawn = np.random.default_rng(SEED).integers(0, len(gaps), (RESAMPLES, len(gaps)))
+    later, gain = gaps[drawn].mean(axis=1).T
+    # A resample whose steps are no shorter never catches up.
+    steps = np.where(later <= 0, 0.0, np.where(gain > 0, later / np.where(gain > 0, gain, 1.0), np.inf))
+    ends = percentile_interval(steps, CONFIDENCE, len(gaps) - 1)
+    value = max(0.0, float(gaps[:, 0].mean() / gaps[:, 1].mean()))
+    method = f"extra compilation over gain per step, bootstrap over blocks, {CONFIDENCE:.0%} interval"
+    return (blocks.a, blocks.b)[fast], Figure(value, ends[0], ends[1], len(gaps), "steps", method)
 
 
 def _warm_up(record: Record) -> float:

@@ -1,33 +1,36 @@
 """Rung R5 of the certificate: whole runs over paired seeds, where rounding has carried single steps apart.
 
-Two backends pass when both hold over the paired seeds: the final metric is equivalent inside the margin, and so is the
-loss in each of CHECKPOINTS equal parts of the training (two one-sided t tests at 5% each; all must hold, so no
-correction for their number is due).
+Two backends pass when both hold over the paired seeds: the final metric is equivalent inside the margin at its last
+look (analysis/accuracy.py), and so is the loss in each of CHECKPOINTS equal parts of the training (two one-sided t
+tests at 5% each; all must hold, so no correction for their number is due). They fail where the metric is better by at
+least the margin in one, or the loss differs by more than it in a part (5% over all parts together).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from harness.analysis.judgement import ALPHA, DECIDED, Judgement
-from harness.analysis.statistics import equivalence_p_value
+from harness.analysis.accuracy import ALPHA
+from harness.analysis.judgement import DECIDED, Judgement
+from harness.analysis.statistics import equivalence_p_value, paired_difference
 from harness.records.record import Record
 
 CHECKPOINTS = 20
 FEWEST_SEEDS = 5
 # Below this share of the first part's loss, a loss counts as this large: 1% of a loss that is nearly zero is noise.
 LEAST_SHARE = 0.1
-PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+PASSED, FAILED, OPEN, NOT_RUN = "passed", "failed", "not decided", "not run"
 
 
 @dataclass(frozen=True)
 class WholeRuns:
-    """status: "passed", "failed" or "not run"; reason: why not. n: pairs. measure: the final metric.
+    """status: "passed" (equivalent), "failed" (shown to differ), "not decided" (the pairs show neither) or "not run";
+    reason: why it did not pass. n: pairs. measure: the final metric.
 
     steps: the last step of each part of the curve. differences: mean relative difference of the loss there, the first
     backend's minus the second's. p_values: of their equivalence. margin: the relative one of the loss.
@@ -79,15 +82,21 @@ def whole_runs(pairs: Sequence[tuple[Record, Record]], quality: Judgement, margi
     p_values = tuple(_p_value(first[:, part], second[:, part], margin) for part in range(len(steps)))
     found = WholeRuns(PASSED, n, measure, None, steps, tuple((first - second).mean(axis=0).tolist()), p_values, margin)
     worst = int(np.argmax(p_values))
-    reason = None
+    # One part that differs is enough to fail: each is asked at its share of 5%.
+    confidence = 1 - ALPHA / len(steps)
+    shown = [part for part in range(len(steps)) if _differs(first[:, part], second[:, part], margin, confidence)]
+    part = shown[0] if shown else worst
+    curve = (f"the losses up to step {steps[part] + 1} are not {{}} inside {margin:.2g}: mean difference "
+             f"{found.differences[part]:+.2g}")
+    if quality.outcome == "better":
+        return replace(found, status=FAILED, reason=f"{measure} is not equivalent: {quality.sentence}")
+    if shown:
+        return replace(found, status=FAILED, reason=curve.format("equivalent"))
     if quality.outcome != DECIDED[0]:
-        reason = f"{measure} is not equivalent: {quality.sentence}"
-    elif p_values[worst] >= ALPHA:
-        reason = (f"the losses up to step {steps[worst] + 1} are not equivalent inside {margin:.2g}: mean difference "
-                  f"{found.differences[worst]:+.2g}")
-    if reason is None:
-        return found
-    return WholeRuns(FAILED, n, measure, reason, steps, found.differences, p_values, margin)
+        return replace(found, status=OPEN, reason=f"{measure} is not shown to be equivalent: {quality.sentence}")
+    if p_values[worst] >= ALPHA:
+        return replace(found, status=OPEN, reason=f"{curve.format('shown to be equivalent')}; more seeds would tell")
+    return found
 
 
 def _curves(pairs: Sequence[tuple[Record, Record]]) -> tuple[tuple[int, ...], np.ndarray, np.ndarray] | None:
@@ -99,6 +108,12 @@ def _curves(pairs: Sequence[tuple[Record, Record]]) -> tuple[tuple[int, ...], np
     parts = np.array_split(np.arange(length), min(CHECKPOINTS, length))
     halves = [np.array([[pair[side].losses[part].mean() for part in parts] for pair in pairs]) for side in (0, 1)]
     return tuple(int(part[-1]) for part in parts), halves[0], halves[1]
+
+
+def _differs(a: np.ndarray, b: np.ndarray, margin: float, confidence: float) -> bool:
+    """Whether the difference is beyond the margin with all of its interval."""
+    figure = paired_difference(a.tolist(), b.tolist(), "relative", confidence)
+    return figure.low is not None and figure.high is not None and (figure.low > margin or figure.high < -margin)
 
 
 def _p_value(a: np.ndarray, b: np.ndarray, margin: float) -> float:

@@ -13,16 +13,18 @@ from typing import Any
 
 from harness.analysis.certification import Certificates
 from harness.analysis.curves import Curve
+from harness.analysis.sequential import LOOKS
 from harness.analysis.settings import Setting, settings
-from harness.analysis.verdict import Verdict, which
+from harness.analysis.verdict import Blocks, Verdict, which
 from harness.records.record import Record
-from harness.report import tables
+from harness.report import block_tables, tables
 from harness.report.figures import learning_figure, learning_metrics
 from harness.report.tables import Table
 from harness.report.training import CertificateView, views
 from harness.report.wording import shown
 
-VERDICT_KEYS = ("primary", "margin", "accuracy_margin")
+VERDICT_KEYS = ("primary", "margin", "accuracy_margin", "target", "tier")
+EXPERIMENT = "EXPERIMENT.yaml"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Content:
     answers: Table
     training: list[CertificateView]
     plots: list[Plot]
+    blocks: Table
     throughput: Table
     phases: Table
     failed: Table
@@ -58,20 +61,27 @@ class Content:
 
 
 def verdict_of(
-    records: Sequence[Record], experiment: Mapping[str, Any] | None, certificates: Certificates, **overrides: Any
+    records: Sequence[Record], experiment: Mapping[str, Any] | None, certificates: Certificates,
+    blocks: Blocks | None = None, **overrides: Any
 ) -> Verdict:
-    """The verdict with the experiment's own primary measure and margins, unless overridden."""
-    chosen = {key: value for key, value in ((experiment or {}).get("verdict") or {}).items() if key in VERDICT_KEYS}
-    return which(list(records), certificates=certificates, **{**chosen, **overrides})
+    """The verdict with the experiment's own primary measure, margins and looks, unless overridden."""
+    experiment = experiment or {}
+    chosen = {key: value for key, value in (experiment.get("verdict") or {}).items() if key in VERDICT_KEYS}
+    timing = experiment.get("timing")
+    looks = (timing.get("looks") if isinstance(timing, Mapping) else None) or LOOKS
+    return which(list(records), certificates=certificates, blocks=blocks,
+                 **{"looks": looks, "command": _command(experiment), "blocks_by": _blocks_by(experiment), **chosen,
+                    **overrides})
 
 
 def content(
     records: Sequence[Record], experiment: Mapping[str, Any] | None = None, notes: Sequence[str] = (),
-    certificates: Certificates | None = None,
+    certificates: Certificates | None = None, blocks: Blocks | None = None,
 ) -> Content:
-    """Everything that the page says about these records. certificates: key -> certificate as plain data."""
+    """Everything that the page says about these records. certificates: key -> certificate as plain data; blocks:
+    setting -> its timed blocks."""
     experiment, certificates, said = experiment or {}, certificates or {}, list(notes)
-    verdict = verdict_of(records, experiment, certificates)
+    verdict = verdict_of(records, experiment, certificates, blocks)
     found = settings(records)
     training = views(verdict, certificates, said)
     name = shown(experiment.get("name") or "experiment")
@@ -84,9 +94,10 @@ def content(
         answers=tables.answers(verdict),
         training=training,
         plots=[plot for setting in found if (plot := _plot(setting)) is not None],
+        blocks=block_tables.blocks(verdict),
         throughput=tables.throughput(found),
         phases=tables.phases(found),
-        failed=tables.failed(verdict),
+        failed=tables.failed(verdict, block_tables.without_result(verdict)),
         environments=tables.environments(records),
         unknown=[shown(sentence) for sentence in verdict.unknown],
         notes=[shown(note) for note in [*verdict.notes, *said]],
@@ -127,14 +138,33 @@ def _badges(verdict: Verdict) -> list[tuple[str, str]]:
 
 def _commands(experiment: Mapping[str, Any], verdict: Verdict) -> list[str]:
     """How to run it again, and, where evidence is missing, how to get it."""
-    name = str(experiment.get("name"))
-    file = f"{name}.yaml" if experiment.get("name") and re.fullmatch(r"[\w-][\w.-]*", name) else "EXPERIMENT.yaml"
-    command = shown(experiment.get("command") or f"harness run experiments/{file}")
+    command = _command(experiment)
     commands = [command]
-    more = [c.primary.more for c in verdict.comparisons if c.primary.more]
+    if not command.startswith("harness run"):
+        return commands  # a script, which takes neither overrides nor --more
+    further = [c.primary.more for c in verdict.comparisons if c.primary.more and c.primary.repeat == "block"
+               and len((c.primary.details or {}).get("looks", ())) <= (c.primary.details or {}).get("look", 0)]
+    if further:
+        commands.append(f"{command} --more {max(further)}")
+    more = [judgement.more for c in verdict.comparisons for judgement in (c.primary, c.quality)
+            if judgement.more and judgement.repeat != "block"]
     if more:
         seeds = max(len(c.seeds) for c in verdict.comparisons) + max(more)
         listing = ",".join(str(seed) for seed in range(seeds))
         if seeds <= 50:
             commands.append(f"{command} {shlex.quote(f'matrix.seed=[{listing}]')}")
     return commands
+
+
+def _blocks_by(experiment: Mapping[str, Any]) -> str | None:
+    """What to do for blocks where the experiment's own command measures none."""
+    if experiment.get("timing") is False:
+        return f"run `{_command(experiment)} timing=true`"
+    return experiment.get("blocks_by")
+
+
+def _command(experiment: Mapping[str, Any]) -> str:
+    """What runs the experiment again."""
+    name = str(experiment.get("name"))
+    file = f"{name}.yaml" if experiment.get("name") and re.fullmatch(r"[\w-][\w.-]*", name) else EXPERIMENT
+    return shown(experiment.get("command") or f"harness run experiments/{file}")

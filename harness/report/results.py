@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.analysis.verdict import Verdict
 from harness.errors import SpecError, did_you_mean
 from harness.records import strict_json
+from harness.records.blocks import Block, read_blocks
 from harness.records.certificates import read_certificates
 from harness.records.record import Record
 from harness.records.store import Store
@@ -67,12 +68,17 @@ class Results:
         """key -> certificate as plain data; see `harness.Certificate.from_data`."""
         return read_certificates(self.path, self.store.notes)
 
+    def blocks(self) -> dict[str, list[Block]]:
+        """Setting -> its timed blocks; see `harness.records.blocks`."""
+        return read_blocks(self.path, self.store.notes)
+
     def which(self, **overrides: Any) -> Verdict:
-        """The answer. overrides: primary, margin, accuracy_margin, in place of the experiment's own."""
+        """The answer. overrides: primary, margin, accuracy_margin, target, tier, in place of the experiment's own; see
+        `harness.analysis.verdict.which`."""
         for key in overrides:
             if key not in VERDICT_KEYS:
                 raise SpecError(f"which() takes no {key!r}.", hint=did_you_mean(key, VERDICT_KEYS))
-        return verdict_of(self.records(), self.experiment, self.certificates(), **overrides)
+        return verdict_of(self.records(), self.experiment, self.certificates(), self.blocks(), **overrides)
 
     def report(self, path: Path | str | None = None) -> Path:
         """Writes the report into `path` (default: <results>/report); returns the path of report.html."""
@@ -85,4 +91,5 @@ class Results:
         return str(self.which())
 
     def _repr_html_(self) -> str:
-        return to_fragment(content(self.records(), self.experiment, self.store.notes, self.certificates()))
+        return to_fragment(content(self.records(), self.experiment, self.store.notes, self.certificates(),
+                                   self.blocks()))

@@ -42,7 +42,7 @@ def answers(verdict: Verdict) -> Table:
         [
             shown(comparison.setting.title),
             f"{backend_title(comparison.a)} / {backend_title(comparison.b)}",
-            str(len(comparison.seeds)),
+            _repeats(comparison),
             outcome_text(comparison.primary),
             _estimate(comparison.primary),
             outcome_text(comparison.quality),
@@ -54,15 +54,16 @@ def answers(verdict: Verdict) -> Table:
     ]
     caption = (
         f"Decided by {shown(verdict.primary)}; less than {verdict.margin * 100:.3g}% counts as no difference there, "
-        f"less than {verdict.accuracy_margin * 100:.3g} points in accuracy. Intervals: Student t over paired "
-        "seeds, 95%; equal accuracy: two one-sided t tests at 5%."
+        f"less than {verdict.accuracy_margin * 100:.3g} points in accuracy. Intervals: Student t over paired blocks, "
+        "or for accuracy over paired seeds, at the confidence that the number of looks asks for; for times of whole "
+        "trainings 95%. Equal accuracy: two one-sided t tests, 5% over all planned looks."
     )
     columns = [
         "comparison",
         "frameworks",
         "pairs",
         shown(verdict.primary),
-        "ratio or difference (95%)",
+        "ratio or difference",
         "accuracy",
     ]
     return Table("Answers", caption, [*columns, "means", "same training?", "what would settle it"], rows)
@@ -72,12 +73,21 @@ def _estimate(judgement: Judgement) -> str:
     return figure(judgement.figure, lambda value: f"{value:.3f}") if judgement.figure else ABSENT
 
 
+def _repeats(comparison: Comparison) -> str:
+    """ "12 blocks, 3 seeds"."""
+    seeds, first = len(comparison.seeds), comparison.primary
+    blocks = first.figure.n if first.figure and "log_ratios" in (first.details or {}) else 0
+    return f"{blocks} blocks, {seeds} seeds" if blocks else str(seeds)
+
+
 def _means(judgement: Judgement) -> str:
     means = (judgement.details or {}).get("means")
     if not means:
         return ABSENT
     values = ", ".join(f"{backend_title(name)} {metric(judgement.measure, v)}" for name, v in means.items())
-    return shown(f"{judgement.measure}: {values}")
+    text = f"{judgement.measure}: {values}"
+    pairs = (judgement.details or {}).get("pair_correlation")
+    return shown(f"{text}; pairs correlate by {pairs['value']:.2g}" if pairs else text)
 
 
 def _advice(comparison: Comparison) -> str:
@@ -88,10 +98,12 @@ def _advice(comparison: Comparison) -> str:
         return "a certificate that the two trainings are the same"
     if judgement.outcome == "not comparable":
         return judgement.sentence.removeprefix("not comparable: ")
+    if judgement.decided and not judgement.more and comparison.quality.more:
+        return f"{comparison.quality.more} more paired seeds, for {comparison.quality.measure}"
     if not judgement.more:
-        return ABSENT if judgement.decided else "more seeds alone will hardly do"
+        return ABSENT if judgement.decided else f"more {judgement.repeat}s alone will hardly do"
     cost = "" if minutes is None else f" (about {max(minutes, 0.1):.1f} minutes)"
-    return f"{judgement.more} more paired seeds{cost}"
+    return f"{judgement.more} more {judgement.repeat}s{cost}"
 
 
 def throughput(found: Sequence[Setting]) -> Table:
@@ -111,8 +123,9 @@ def throughput(found: Sequence[Setting]) -> Table:
         for row in throughput_table(setting)
     ]
     caption = (
-        "Means over seeds with 95% intervals (Student t). samples/s counts training steps after warm-up only, "
-        "between two device barriers; train seconds and the first step contain compilation. A dash: not measured."
+        "Observed in whole trainings: means over seeds with 95% intervals (Student t). samples/s counts training steps "
+        "after warm-up only, between two device barriers; train seconds and the first step contain compilation. A "
+        "dash: not measured."
     )
     columns = ["setting", "framework", "seeds", "samples/s", "train seconds", "first step seconds"]
     return Table("Throughput", caption, [*columns, "device peak", "process peak"], rows)
@@ -140,11 +153,11 @@ def phases(found: Sequence[Setting]) -> Table:
     return Table("Phases", "Means over seeds; metrics are those of the weights each phase ended with.", columns, rows)
 
 
-def failed(verdict: Verdict) -> Table:
-    """A row per cell that ended without a result."""
+def failed(verdict: Verdict, blocks: Sequence[list[str]] = ()) -> Table:
+    """A row per cell that ended without a result, then the rows of such blocks."""
     rows = [[shown(c["title"]), shown(c["kind"]), shown(c["reason"]), shown(c["id"])] for c in verdict.failed]
     caption = "These runs ended without a result; they are results too, and are in no mean above."
-    return Table("Failed cells", caption, ["cell", "kind", "reason", "id"], rows)
+    return Table("Failed cells", caption, ["cell", "kind", "reason", "id"], [*rows, *blocks])
 
 
 def environments(records: Sequence[Record]) -> Table:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.records import strict_json
+from harness.records.blocks import read_blocks
 from harness.records.certificates import read_certificates
 from harness.records.record import CorruptRecordError, Record
 from harness.records.store import Store, data_label, model_label, tabulate
@@ -32,10 +33,10 @@ def write_report(store: Store | Path | str, folder: Path | str, experiment: Mapp
     store = store if isinstance(store, Store) else Store(store)
     records = store.records()
     series = series_parquet(records, store.notes)
-    certificates = read_certificates(store.path, store.notes)
+    certificates, blocks = read_certificates(store.path, store.notes), read_blocks(store.path, store.notes)
     # Notes name what was passed over by its place in the store, not by where the store lies.
     notes = [note.replace(f"{store.path}{os.sep}", "") for note in store.notes]
-    page = content(records, experiment, notes, certificates)
+    page = content(records, experiment, notes, certificates, blocks)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / "report.html", to_html(page).encode())
@@ -77,7 +78,7 @@ def report_data(
         },
         "tables": {
             table.title: {"columns": table.columns, "rows": table.rows}
-            for table in (page.answers, page.throughput, page.phases, page.failed, page.environments)
+            for table in (page.answers, page.blocks, page.throughput, page.phases, page.failed, page.environments)
         },
         "notes": page.notes,
         "reproduce": page.reproduce,

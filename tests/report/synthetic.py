@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from harness.records.blocks import write_block
 from harness.records.certificates import certificate_key, write_certificate
 from harness.records.record import write_record
+from harness.records.settings_key import setting_cell, setting_key
 from harness.records.store import Store
 from tests.certify.made_up import certificate
 
@@ -162,9 +166,10 @@ def certify(store: Store, data: dict[str, Any], label: str = "same to rounding",
 
 def pairs(
     path: Path, seeds: int = 3, models: tuple[str, ...] = ("mlp",), noise: float = 1e-7,
-    label: str | None = "same to rounding", **options: Any,
+    label: str | None = "same to rounding", blocks: int = 6, **options: Any,
 ) -> Store:
-    """A store in which both backends ran every model over so many seeds. label: of its certificates, None for none."""
+    """A store in which both backends ran every model over so many seeds. label: of its certificates, None for none.
+    blocks: in which each model was timed, as fast as its trainings."""
     store = Store(path)
     for model in models:
         for seed in range(seeds):
@@ -172,4 +177,41 @@ def pairs(
             add(store, payload(model, "pytorch", seed, **options), noise)
         if label is not None:
             certify(store, payload(model, **options), label)
+        for number in range(blocks):
+            speeds = {name: options.get("speed") or SPEEDS[name] for name in SPEEDS}
+            write_block(store.path, block(payload(model, **options), number, speeds))
     return store
+
+
+def block(
+    data: dict[str, Any], number: int = 0, speeds: Mapping[str, float] = SPEEDS, **changes: Any
+) -> dict[str, Any]:
+    """A timed block of the setting of `data` (what `payload` gives), done, at these examples per second; those of the
+    last backend are a quarter of a percent more or less from block to block."""
+    cell = setting_cell(data["cell"])
+    names = list(speeds) if number % 4 in (0, 3) else list(speeds)[::-1]
+    halves = {name: half(speed * (math.exp(0.0025 * (-1) ** number) if name == list(speeds)[-1] else 1))
+              for name, speed in speeds.items()}
+    return {
+        "setting": setting_key(cell), "number": number, "order": names, "status": "done", "reason": None, "cell": cell,
+        "started_at": f"2026-01-02T00:{number:02d}:00+00:00", "finished_at": f"2026-01-02T00:{number:02d}:30+00:00",
+        "seconds": 30.0, "machine": {"machine": "x86_64-test-2c"}, "halves": halves, **changes,
+    }
+
+
+def half(speed: float, **changes: Any) -> dict[str, Any]:
+    """What one backend measured in a block."""
+    return {
+        "program": "graph loop", "versions": {"numpy": "2.0"}, "open_seconds": 0.4, "first_step_seconds": 0.5,
+        "compile_seconds": None, "compile_seconds_reason": "nothing is compiled",
+        "warmup": {"steps": 30, "seconds": 1.0, "steady": True},
+        "window": {"start": 30, "steps": 500, "seconds": 500 * BATCH_SIZE / speed, "samples": 500 * BATCH_SIZE,
+                   "tokens": None},
+        "evaluation": {"samples": 100, "seconds": 30 / speed},
+        "latency": {"batch": 1, "p50_seconds": 1 / speed, "p90_seconds": 1.2 / speed, "p99_seconds": 2 / speed,
+                    "n": 100, "throughput": {"1": speed, "32": 20 * speed}},
+        "memory": {"peak_bytes": None, "peak_bytes_reason": "the CPU has no allocator to ask",
+                   "process_peak_bytes": 2**28, "largest_batch": None},
+        "end_to_end": None, "flops_per_step": 5678 * BATCH_SIZE,
+        "energy": {"joules": None, "seconds": None, "reason": "no counter on this machine"}, "loss": 0.3, **changes,
+    }

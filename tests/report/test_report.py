@@ -14,10 +14,11 @@ import sys
 import pytest
 
 from harness.errors import SpecError
+from harness.records.blocks import write_block
 from harness.records.store import Store
 from harness.report import Results, write_report
 from harness.report.write import FILES
-from tests.report.synthetic import add, fail, pairs, payload
+from tests.report.synthetic import add, block, fail, pairs, payload
 
 HOSTILE = "<script>alert('x')</script>|`$\\frac$ \x00\x1b \u202e =1+1 & \"quoted\""
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -140,10 +141,45 @@ def test_a_whole_experiment(store):
 
 
 def test_missing_evidence_comes_with_a_command(store):
-    pairs(store.path, seeds=2)
-    page, _, data = report(store, name="quickstart")
-    assert data["reproduce"][1] == "harness run experiments/quickstart.yaml 'matrix.seed=[0,1,2]'"
+    pairs(store.path, seeds=2, blocks=0)
+    page, _, data = report(store, name="quickstart", verdict={"primary": "train_seconds"})
+    assert data["reproduce"][1] == "harness run experiments/quickstart.yaml 'matrix.seed=[0,1,2,3,4]'"
     assert "1 more paired seeds (about 1.0 minutes)" in page
+
+
+def test_missing_blocks_come_with_a_command(store, tmp_path):
+    pairs(store.path, blocks=0, seeds=5)
+    page, _, data = report(store, name="quickstart")
+    assert "no blocks were measured; run `harness run experiments/quickstart.yaml`" in page
+    assert data["reproduce"] == ["harness run experiments/quickstart.yaml"]
+    page, _, _ = report(store, name="quickstart", timing=False)
+    assert "no blocks were measured; run `harness run experiments/quickstart.yaml timing=true`" in page
+    pairs(store.path, blocks=0, seeds=5)
+    for number in range(4):
+        speeds = {"tensorflow": 1000.0 * (1 + 0.1 * (-1) ** number), "pytorch": 1000.0}
+        write_block(store.path, block(payload(), number, speeds))
+    page, _, data = report(store, name="quickstart", timing={"looks": [2, 4]})
+    assert re.fullmatch(r"harness run experiments/quickstart.yaml --more \d+", data["reproduce"][1])
+    assert re.search(r"\d+ more blocks \(about \d+\.\d minutes\)", page)
+
+
+def test_blocks_are_a_table_and_none_is_lost(store):
+    pairs(store.path, blocks=4)
+    reason = {"kind": "no_steady_state", "message": "tensorflow: no steady state after 120 s"}
+    write_block(store.path, block(payload(), 4, status="failed", reason=reason, halves={}))
+    write_block(store.path, block(payload(), 5, status="dropped", reason={**reason, "kind": "disturbed"}, halves={}))
+    page, markdown, data = report(store)
+    rows = {row[1]: row for row in data["tables"]["Timed blocks"]["rows"]}
+    assert rows["samples_per_second (examples/s)"][2:4] == ["PyTorch / TensorFlow", "1,500 (1,493 to 1,507)"]
+    assert rows["samples_per_second (examples/s)"][-1] == "4"
+    assert rows["energy (J/example)"][3] == "- (no counter on this machine)"
+    assert rows["process_peak_bytes (bytes)"][3] == "256.0 MiB (256.0 MiB to 256.0 MiB)"
+    ended = [row[:2] for row in data["tables"]["Failed cells"]["rows"]]
+    assert ended == [["mlp, digits, block 4, failed", "no_steady_state"],
+                     ["mlp, digits, block 5, dropped", "disturbed"]]
+    for text in ("Timed blocks", "no steady state after 120 s", "1 of 6 blocks were dropped"):
+        assert text in page
+        assert text in markdown
 
 
 def test_metrics_that_became_nan(store):
