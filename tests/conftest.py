@@ -1,6 +1,6 @@
 """Sweeps: tests marked `sweep` are long conformance sweeps, of which a run takes a part.
 
-Without anything said it is one of SWEEP_PARTS parts, chosen by the day, so that a week's runs take them all.
+Without anything said it is one of SWEEP_PARTS parts, chosen by the day, so that two weeks' runs take them all.
 HARNESS_SWEEP=all takes every sweep, none takes none, 3/10 the third of ten parts.
 """
 
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
-SWEEP_PARTS = 7
-# Tests that are not about certificates run experiments without them; those that are say so themselves.
+SWEEP_PARTS = 14
+# Tests that are not about certificates or timed blocks run experiments without them; those that are say so themselves.
 os.environ.setdefault("HARNESS_CERTIFY", "0")
+os.environ.setdefault("HARNESS_TIMING", "0")
 
 
 @dataclass(frozen=True)

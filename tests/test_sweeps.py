@@ -1,4 +1,4 @@
-"""Which sweeps a run takes: every one within a week, and what HARNESS_SWEEP says."""
+"""Which sweeps a run takes: every one within two weeks, and what HARNESS_SWEEP says."""
 
 import pytest
 

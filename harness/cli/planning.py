@@ -9,17 +9,21 @@ import typer
 
 from harness.cli.exits import OK
 from harness.cli.output import Json, byte_size, emit, table
+from harness.cli.progress import duration
 
 if TYPE_CHECKING:
     from harness.runner.matrix import Cell
+    from harness.spec.timing import Timing
 
 Overrides = Annotated[list[str] | None, typer.Argument(help="key=value: recipe.epochs=3 matrix.seed=[0,1] ...")]
 ExperimentArgument = Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A .yaml or .json file, or a name.")]
 
-# A training step costs about three forward passes: forward, gradients of the inputs, gradients of the weights.
-TRAINING_PASSES = 3
 # A row of series.parquet, compressed; what run.json holds beside the curves. Rough, and only said to be so.
 SERIES_BYTES, RECORD_BYTES = 24, 12_000
+# What a half takes before its warm-up: forking, planning, reading the conditions back, compiling.
+BUILDING_SECONDS = 8.0
+# Trying all programs of a backend once.
+PILOT_SECONDS = 60.0
 SLOTS = 2  # of Adam for each weight: what most checkpoints hold beside the weights
 
 
@@ -35,7 +39,7 @@ def plan(experiment: ExperimentArgument, overrides: Overrides = None, as_json: J
     cells = check(found)
     entries = describe(cells)
     data = {"name": found.name, "question": found.question, "cells": entries, "totals": totals(entries),
-            "warnings": doubts(cells)}
+            "blocks": blocks(cells, found.timing), "warnings": doubts(cells)}
     emit(data, _text(data), as_json)
     return OK
 
@@ -63,12 +67,13 @@ def _measures(cell: Cell) -> dict[str, Any]:
     phases = _phases(cell)
     steps = sum(phase["steps"] for phase in phases)
     trained = sum(phase["examples_trained"] for phase in phases)
-    flops = cell.model.flops
+    work = [phase.pop("training_flops") for phase in phases]
     width = 8 if cell.execution.precision == "float64" else 4
     return {
-        "parameters": cell.model.parameters, "flops": flops, "examples": dataset.examples, "classes": dataset.classes,
+        "parameters": cell.model.parameters, "flops": cell.model.flops,
+        "examples": dataset.examples, "classes": dataset.classes,
         "phases": phases, "steps": steps, "examples_trained": trained,
-        "training_flops": None if flops is None else TRAINING_PASSES * flops * trained,
+        "training_flops": None if None in work else sum(work),
         "weight_bytes": cell.model.parameters * width,
         "data_bytes": sum(array.nbytes for part in dataset.splits.values() for _, array in part.named()),
         "record_bytes": RECORD_BYTES + SERIES_BYTES * steps
@@ -80,6 +85,7 @@ def _phases(cell: Cell) -> list[dict[str, Any]]:
     """Each phase with its number of steps. The cell was checked before."""
     from harness.plan.finetune import model_of_phase
     from harness.runner.models import load_dataset
+    from harness.spec.flops import training_work
 
     spec, phases = cell.model, []
     for phase in cell.recipe.resolved_phases():
@@ -88,10 +94,11 @@ def _phases(cell: Cell) -> list[dict[str, Any]]:
         part, batch = data.splits[phase.split], phase.batch_size or 1
         per_epoch = part.examples // batch if phase.drop_last else -(-part.examples // batch)
         steps = per_epoch * phase.epochs if phase.steps is None else min(phase.steps, per_epoch * phase.epochs)
+        trained, work = min(steps * batch, part.examples * phase.epochs), training_work(spec)
         phases.append({
-            "name": phase.name, "epochs": phase.epochs, "steps": steps,
-            "examples_trained": min(steps * batch, part.examples * phase.epochs),
+            "name": phase.name, "epochs": phase.epochs, "steps": steps, "examples_trained": trained,
             "trainable_parameters": spec.trainable_parameters, "start_from": phase.start_from,
+            "training_flops": None if work is None else work.step * trained,
         })
     return phases
 
@@ -105,6 +112,28 @@ def totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "training_flops": None if None in flops else sum(flops),
         "record_bytes": sum(entry["record_bytes"] for entry in entries),
     }
+
+
+def blocks(cells: Sequence[Cell], timing: Timing | None) -> dict[str, Any] | None:
+    """The timed blocks of these cells, up to the first look and to the last; None where there are none."""
+    from harness.runner.blocks import settings_to_time
+
+    settings = 0 if timing is None else len(settings_to_time(cells))
+    if timing is None or not settings:
+        return None
+    each = 2 * half_seconds(timing)
+    least, most = settings * timing.looks[0], settings * timing.looks[-1]
+    pilots = 2 * PILOT_SECONDS * settings if timing.pilot else 0.0
+    return {"settings": settings, "looks": list(timing.looks), "least": least, "most": most, "block_seconds": each,
+            "pilot_seconds": pilots, "least_seconds": pilots + least * each, "most_seconds": pilots + most * each}
+
+
+def half_seconds(timing: Timing) -> float:
+    """Roughly, of a small model on a CPU: building and compiling, a warm-up of about a window, the window, inference,
+    evaluation."""
+    window = timing.seconds(on_gpu=False)
+    return BUILDING_SECONDS + 2 * window + timing.latency * (1.0 + 0.5 * len(timing.batch_sizes)) \
+        + 0.5 * timing.evaluation + 5.0 * timing.end_to_end
 
 
 def _text(data: dict[str, Any]) -> str:
@@ -127,5 +156,18 @@ def _text(data: dict[str, Any]) -> str:
         f"{all_of['cells']} cells, {all_of['steps']:,} steps{work}; records of about "
         f"{byte_size(all_of['record_bytes'])}. FLOPs are of one example's forward pass; steps and training FLOPs "
         "of one cell.",
+        *_block_lines(data["blocks"]),
         *(f"warning: {text}" for text in data["warnings"]),
     ])
+
+
+def _block_lines(data: dict[str, Any] | None) -> list[str]:
+    if data is None:
+        return []
+    several = f" of each of {data['settings']} settings" if data["settings"] > 1 else ""
+    first, *others = data["looks"]
+    more = f", {', '.join(map(str, others))} where that is not enough" if others else ""
+    least, most = (duration(data[f"{name}_seconds"]) for name in ("least", "most"))
+    time = f"about {least}" + (f", {most} at most" if others else "")
+    return [f"{first} timed blocks{several}{more}: {time}, if a block takes {data['block_seconds']:.0f} s, as those of "
+            "small models do."]

@@ -27,7 +27,7 @@ def progress_display(stream: TextIO | None = None) -> Iterator[Display]:
 
 
 class PlainLines:
-    """One line when a run begins and one for each cell that ends."""
+    """One line when a run begins and one for each cell and each block that ends."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.state = stream, Progress()
@@ -105,7 +105,36 @@ def event_line(event: Mapping[str, Any], state: Progress) -> str | None:
                 f"({duration(event['seconds'])})")
     if kind == "waiting":
         return str(event["message"])
-    return None
+    return block_line(event, state)
+
+
+def block_line(event: Mapping[str, Any], state: Progress) -> str | None:
+    """ "[block 4/6] mlp, tuned: PyTorch/TensorFlow 2.3, done in 24 s, about 3 min left"."""
+    kind = event.get("event")
+    if kind == "blocks" and event["blocks"]:
+        several = f" of {event['settings']} settings" if event["settings"] > 1 else ""
+        return f"{event['blocks']} blocks{several}, up to the next look: the backends timed against each other"
+    if kind == "blocks_stopped":
+        return f"{event['title']}: no more blocks: {_one_line(event['reason'])}"
+    if kind != "block_finished":
+        return None
+    reason = event.get("reason") or {}
+    why = f" ({reason.get('kind')}: {_one_line(reason.get('message'))})" if reason else ""
+    left = "" if state.seconds_left is None or not state.blocks_left else f", about {duration(state.seconds_left)} left"
+    return (f"[block {event['done']}/{event['look']}] {event['title']}: {speed_ratio(event)}{event['status']} in "
+            f"{duration(event['seconds'])}{why}{left}")
+
+
+def speed_ratio(event: Mapping[str, Any]) -> str:
+    """ "PyTorch/TensorFlow 2.3, ": the faster one over the other, over all blocks so far; "" without any."""
+    from harness.analysis.settings import backend_title
+
+    ratio, names = event.get("ratio"), [backend_title(str(name)) for name in event["backends"]]
+    if not ratio:
+        return ""
+    if ratio < 1:
+        ratio, names = 1 / ratio, names[::-1]
+    return f"{'/'.join(names)} {ratio:.3g}, "
 
 
 def whole_line(state: Progress) -> str:
@@ -113,7 +142,9 @@ def whole_line(state: Progress) -> str:
     parts = [f"{state.done}/{state.total} cells"]
     if state.failed:
         parts.append(f"{state.failed} failed")
-    if state.seconds_left is not None and state.done < state.total:
+    if state.blocks_done or state.blocks_left:
+        parts.append(f"{state.blocks_done} blocks, {state.blocks_left} more to the next look")
+    if state.seconds_left is not None and (state.done < state.total or state.blocks_left):
         parts.append(f"about {duration(state.seconds_left)} left")
     return ", ".join(parts)
 

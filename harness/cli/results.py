@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.exits import CONDITION_FAILED, OK, nothing_matched
+from harness.cli.exits import OK, nothing_matched
 from harness.cli.output import Json, byte_size, emit, table
 from harness.errors import SpecError, did_you_mean
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="The folder that `harness run` wrote.")]
 COLUMNS = ("id", "model", "data", "backend", "tier", "seed", "status", "samples_per_second")
+STATUSES = ("done", "failed", "dropped")
+TIME_TO_ACCURACY, NO_DIFFERENCE = "time_to_accuracy", "no difference"
 QUALITY = ("test_accuracy", "val_accuracy", "accuracy", "test_loss", "val_loss", "loss")
 
 
@@ -35,35 +37,43 @@ def report(
 
 def which(
     folder: Folder,
-    primary: Annotated[str | None, typer.Option(help="The measure that decides.")] = None,
+    primary: Annotated[str | None, typer.Option(
+        help="The measure that decides: samples_per_second, time_to_accuracy, peak_bytes, latency_p99, test_accuracy, "
+             "...")] = None,
+    tier: Annotated[str | None, typer.Option(help="Judge only this one: tuned or idiomatic.")] = None,
+    target: Annotated[str | None, typer.Option(
+        metavar="METRIC=VALUE", help="Of time_to_accuracy, which is then what decides: val_accuracy=0.9.")] = None,
     margin: Annotated[float | None, typer.Option(help="The share that counts as a difference: 0.03.")] = None,
     accuracy_margin: Annotated[float | None, typer.Option(help="The same for accuracy: 0.005.")] = None,
     expect: Annotated[str | None, typer.Option(
-        help="Exit with 1 unless every comparison says so: tensorflow, pytorch, or 'same'.")] = None,
+        help="Exit with 1 unless every comparison says so: tensorflow, pytorch, or 'no difference'.")] = None,
     as_json: Json = False,
 ) -> int:
     """Answer: which framework, how sure.
 
-    Exit code 6 where there is not enough evidence, 1 where the answer is not the expected one.
+    One sentence, then what was found in each setting, and what is not known. Exit code 6 where there is not enough
+    evidence, 1 where the answer is not the expected one.
     """
     results = open_results(folder)
-    if expect is not None:
-        _check_expected(expect)
-    given = {"primary": primary, "margin": margin, "accuracy_margin": accuracy_margin}
+    expected = None if expect is None else _expected(expect)
+    if target is not None:
+        if primary not in (None, TIME_TO_ACCURACY):
+            raise SpecError(f"--target is of {TIME_TO_ACCURACY}, and --primary is {primary}.", hint="Leave one out.")
+        primary = TIME_TO_ACCURACY
+    given = {"primary": primary, "margin": margin, "accuracy_margin": accuracy_margin, "tier": tier, "target": target}
     verdict = results.which(**{key: value for key, value in given.items() if value is not None})
-    emit({**verdict.to_data(), "expected": expect}, str(verdict), as_json)
-    if verdict.exit_code or expect is None:
-        return int(verdict.exit_code)
-    outcomes = {comparison.primary.winner or "same" for comparison in verdict.comparisons}
-    return OK if outcomes == {expect} else CONDITION_FAILED
+    emit({**verdict.to_data(), "expected": expected}, str(verdict), as_json)
+    return verdict.exit_code_for(expected)
 
 
-def _check_expected(expect: str) -> None:
+def _expected(expect: str) -> str:
+    """A backend, or "same". Raises SpecError for anything else."""
     from harness.backends import BACKENDS
 
-    known = [*BACKENDS, "same"]
-    if expect not in known:
+    known = [*BACKENDS, NO_DIFFERENCE]
+    if expect not in (*known, "same"):
         raise SpecError(f"--expect is one of {', '.join(known)}, got {expect!r}.", hint=did_you_mean(expect, known))
+    return "same" if expect == NO_DIFFERENCE else expect
 
 
 def ls(
@@ -108,20 +118,38 @@ def status(folder: Folder, as_json: Json = False) -> int:
     total = _number_of_cells(results)
     waiting = None if total is None else max(total - len(records), 0)
     size = sum(file.stat().st_size for file in results.path.rglob("*") if file.is_file())
+    blocks = _blocks(results)
     data = {
         "path": str(results.path), "name": results.experiment.get("name"), "done": len(done), "failed": len(failed),
         "waiting": waiting, "bytes": size,
         "total_seconds": sum(float((r.data.get("timing") or {}).get("total_seconds") or 0.0) for r in records),
         "failures": [{"id": record.id, "reason": record.reason} for record in failed],
-        "notes": results.store.notes,
+        "blocks": blocks, "notes": results.store.notes,
     }
     lines = [f"{results.path}: {len(done)} done, {len(failed)} failed"
              + (f", {waiting} waiting" if waiting is not None else "")
              + f"; {data['total_seconds']:.0f} s of runs, {byte_size(size)}"]
     lines += [f"failed: {record.id}: {(record.reason or {}).get('kind')}: {(record.reason or {}).get('message')}"
               for record in failed]
+    for item in blocks:
+        counts = ", ".join(f"{item[name]} {name}" for name in STATUSES if item[name])
+        last = f"; the last one {item['last']['kind']}: {item['last']['message']}" if item["last"] else ""
+        lines.append(f"blocks of {item['title']}, setting {item['setting']}: {counts}{last}")
     emit(data, "\n".join([*lines, *results.store.notes]), as_json)
     return OK
+
+
+def _blocks(results: Results) -> list[dict[str, Any]]:
+    """How many timed blocks of each setting are done, failed and dropped. last: why the latest is not done, or None."""
+    from harness.records.blocks import read_blocks
+
+    found = []
+    for setting, blocks in read_blocks(results.path, results.store.notes).items():
+        labels = blocks[-1].cell.get("labels") or {}
+        title = ", ".join(text if axis == "model" else f"{axis} {text}" for axis, text in labels.items())
+        counts = {status: sum(block.status == status for block in blocks) for status in STATUSES}
+        found.append({"setting": setting, "title": title or setting, **counts, "last": blocks[-1].reason})
+    return found
 
 
 def _number_of_cells(results: Results) -> int | None:

@@ -69,7 +69,9 @@ def model_schema(definitions: dict[str, Any]) -> dict[str, Any]:
 def experiment_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     """An experiment: every key is optional, the model apart."""
     from harness.spec.axes import SECTIONS, axis_names
-    from harness.spec.experiment import KEYS, VARIANT_KEYS, Judging
+    from harness.spec.experiment import KEYS, VARIANT_KEYS
+    from harness.spec.judging import Judging
+    from harness.spec.timing import Timing
 
     for section, cls in SECTIONS.items():
         definitions[section] = class_schema(cls, definitions)
@@ -89,6 +91,7 @@ def experiment_schema(definitions: dict[str, Any]) -> dict[str, Any]:
         "exclude": {"type": "array", "items": {"type": "object", "minProperties": 1}},
         "verdict": class_schema(Judging, definitions),
         "certify": {"type": "boolean"},
+        "timing": {"anyOf": [class_schema(Timing, definitions), {"type": "boolean"}]},
     }
     return {"type": "object", "additionalProperties": False, "properties": {key: properties[key] for key in KEYS}}
 

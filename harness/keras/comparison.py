@@ -14,6 +14,11 @@ MORE = (
     "More evidence: run this again with other seeds, and with HARNESS_RESULTS set to a folder; "
     "such runs count together. HARNESS_CERTIFY=1 certifies the two trainings first, which a verdict needs."
 )
+# Halves of a script follow each other once: what decides on speed is timed by an experiment.
+BLOCKS_BY = (
+    'fit times none, an experiment does: model.save("model.yaml"), the arrays by numpy.savez("data.npz", x=x, y=y), '
+    "`harness init timing.yaml --model model.yaml --data data.npz`, `harness run timing.yaml`"
+)
 
 
 class Comparison(Results):
@@ -64,6 +69,8 @@ class Comparison(Results):
         title = f"{first['model']['name']}, {halves[0].phases[-1]['name']}, seed {first['seed']}" if halves else ""
         verdict = self.which()
         more = MORE if verdict.exit_code and len(halves) > 1 else ""
+        if more and BLOCKS_BY not in verdict.sentence:
+            more += f" Speed is decided by timed blocks: {BLOCKS_BY}."
         parts = (title, self.curves(), self.throughput(), verdict.sentence, more)
         return "\n".join(part for part in parts if part)
 

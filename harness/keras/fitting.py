@@ -19,7 +19,7 @@ from harness.data import Dataset, save
 from harness.errors import CellFailed, SpecError
 from harness.keras import arrays
 from harness.keras.certifying import certify_fit
-from harness.keras.comparison import Comparison
+from harness.keras.comparison import BLOCKS_BY, Comparison
 from harness.keras.history import History
 from harness.keras.progress import Progress
 from harness.keras.state import STATE, derived, execution
@@ -140,7 +140,7 @@ def write_about(job: Fit) -> None:
     """experiment.json: what the report says of where these runs came from."""
     script = Path(sys.argv[0]).name if sys.argv and sys.argv[0].endswith(".py") else "the script"
     about = {"name": f"{job.spec.name}, {job.phase}", "command": f"python {script}",
-             "question": f"Which framework trains {job.spec.name} ({job.phase}) better?"}
+             "question": f"Which framework trains {job.spec.name} ({job.phase}) better?", "blocks_by": BLOCKS_BY}
     (job.folder / EXPERIMENT_FILE).write_text(strict_json.dumps(about) + "\n", encoding="utf-8")
 
 

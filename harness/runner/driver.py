@@ -3,6 +3,7 @@
     <out>/experiment.json       the experiment, every default written out
     <out>/certificates/         whether the trainings that are compared are the same (runner/certificates.py)
     <out>/cells/<id>/           one record per finished cell, written whole by the cell itself
+    <out>/blocks/<setting>/     the timed comparisons of the backends (runner/blocks.py)
     <out>/logs/<id>.log         what the frameworks printed
 
 A cell is finished when its record is there; everything else can be killed at any moment and run again.
@@ -17,31 +18,37 @@ import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SpecError
 from harness.records import strict_json
+from harness.records.blocks import clean_blocks
+from harness.records.environment import environment
 from harness.records.folder import checkpoint_file
 from harness.records.record import Record, write_record
 from harness.records.store import Store
 from harness.report.results import EXPERIMENT_FILE, Results
+from harness.runner.blocks import Blocks, BlockSettings, More
 from harness.runner.cell import failure, now
 from harness.runner.certificates import Certifier, Due, certify_cells, due, real_certifier
 from harness.runner.check import check
 from harness.runner.dependencies import Need, ordered
 from harness.runner.locks import FileLock, machine_lock_path
 from harness.runner.matrix import Cell
-from harness.runner.workers import Job, JobResult, Worker
+from harness.runner.workers import Job, JobResult, Workers
 from harness.spec.experiment import Experiment, read_experiment
+from harness.spec.timing import Timing
 
-# "0": no run certifies that is not told to.
-CERTIFY = "HARNESS_CERTIFY"
+# "0": no run certifies, or times blocks, that is not told to.
+CERTIFY, TIMING = "HARNESS_CERTIFY", "HARNESS_TIMING"
 OnEvent = Callable[[dict[str, Any]], None]
 CELL_JOB = "harness.runner.cell:cell_job"
-WAITING = {"event": "waiting", "message": "another run on this machine is timing a cell; waiting for it."}
+WAITING = {"event": "waiting", "message": "another run on this machine is timing; waiting for it."}
+# Measures that are read from cells: where one of them decides, cells do not share the machine.
+CELL_TIMES = ("train_seconds", "total_seconds", "first_step_seconds", "time_to_accuracy")
 
 
 class Interrupted(HarnessError):  # noqa: N818 (it is no error)
@@ -53,7 +60,8 @@ class Interrupted(HarnessError):  # noqa: N818 (it is no error)
 @dataclass
 class Settings:
     """How cells are run. backend_of: cell -> the worker that runs it; certifier: opens what certifies, None to leave
-    it; tests put their own in these places."""
+    it; blocks: how the backends are timed against each other, None to leave it; tests put their own in these places.
+    """
 
     function: str = CELL_JOB
     retry_failed: bool = False
@@ -61,12 +69,14 @@ class Settings:
     lock: Path | None = None
     backend_of: Callable[[Cell], str] = lambda cell: cell.backend
     certifier: Callable[[], contextlib.AbstractContextManager[Certifier]] | None = None
+    blocks: BlockSettings | None = None
 
 
 def run(
     experiment: Experiment | Mapping[str, Any] | Path | str, out: Path | str | None = None,
     overrides: Sequence[str] = (), dry_run: bool = False, on_event: OnEvent | None = None, *,
     retry_failed: bool = False, timeout: float | None = None, certify: bool | None = None,
+    timing: bool | None = None, more: int | None = None, setting: str | None = None,
 ) -> Results:
     """Runs all cells of an experiment that are not finished yet.
 
@@ -75,24 +85,46 @@ def run(
     on_event: called with what happens (runner/progress.py). retry_failed: runs failed cells again, and
     certifies again what could not be certified. timeout: seconds for a cell. certify: whether trainings are certified
     before they are timed, where they have no certificate yet; where None as the experiment says, and not at all where
-    HARNESS_CERTIFY is 0. Raises SpecError before anything is written, Interrupted on Ctrl-C.
+    HARNESS_CERTIFY is 0. timing: whether the backends are timed against each other in blocks, likewise, and
+    HARNESS_TIMING. more: so many more blocks of every setting that is undecided, or of `setting` (its id) alone.
+    Raises SpecError before anything is written, Interrupted on Ctrl-C.
     """
     read = _read(experiment, overrides)
     found = check(read)
     folder = Path("results") / read.name if out is None else Path(out)
+    blocks = _block_settings(read.timing, timing, more, setting)
     if not dry_run:
         wanted = read.certify and os.environ.get(CERTIFY) != "0" if certify is None else certify
         execute(read, found, folder, on_event, Settings(
-            retry_failed=retry_failed, timeout=timeout, certifier=real_certifier if wanted else None))
+            retry_failed=retry_failed, timeout=timeout, certifier=real_certifier if wanted else None, blocks=blocks))
     return Results(folder)
+
+
+def _block_settings(
+    said: Timing | None, wanted: bool | None, more: int | None, setting: str | None,
+) -> BlockSettings | None:
+    """How blocks are timed, None where they are not. said: by the experiment; wanted: by the caller."""
+    if wanted is None:
+        timing = None if os.environ.get(TIMING) == "0" else said
+    else:
+        timing = (said or Timing()) if wanted else None
+    if more is None and setting is not None:
+        raise SpecError("a setting is named without saying how many more blocks it gets.", where="--setting",
+                        hint="Add --more 6.")
+    if more is None:
+        return None if timing is None else BlockSettings(timing)
+    if isinstance(more, bool) or not isinstance(more, int) or more < 1:
+        raise SpecError(f"the number of blocks to add is a whole number of at least 1, got {more!r}.", where="--more")
+    if timing is None:
+        raise SpecError("more blocks are wanted, but this run times none.", where="--more",
+                        hint=f"Leave out --no-timing, timing: false and {TIMING}=0.")
+    return BlockSettings(timing, More(more, setting))
 
 
 def _read(experiment: Experiment | Mapping[str, Any] | Path | str, overrides: Sequence[str]) -> Experiment:
     if isinstance(experiment, (str, Path)):
         return read_experiment(experiment, overrides)
     if overrides:
-        from harness.errors import SpecError
-
         raise SpecError("overrides go with an experiment in a file.", hint="Change the mapping instead.")
     return Experiment.parse(experiment, folder=Path.cwd())
 
@@ -104,13 +136,16 @@ def execute(
     tell = on_event or (lambda event: None)
     store = Store(folder)
     plan = ordered(cells)
+    blocks = _blocks(experiment, cells, store, settings, tell)
     store.clean()
+    clean_blocks(folder)
     finished = {cell.id for cell, _ in plan if not _is_due(store.get(cell.id), settings)}
     tell({"event": "plan", "cells": len(plan), "skipped": len(finished), "out": str(folder)})
     write_experiment(experiment, folder)
     certificates = Certificates([cell for cell, _ in plan], store, settings, tell)
-    if len(finished) == len(plan) and not certificates.due():
+    if len(finished) == len(plan) and not certificates.due() and not (blocks and blocks.due()):
         return
+    shared = blocks is not None and experiment.verdict.primary not in CELL_TIMES
     lock = FileLock(settings.lock or machine_lock_path())
     workers = Workers((lock.descriptor,))
     try:
@@ -120,8 +155,11 @@ def execute(
             for index, (cell, needed) in enumerate(plan):
                 if cell.id not in finished:
                     runner = CellRunner(cell, needed, store, settings, workers, tell, (index + 1, len(plan)))
-                    with lock.held(runner.tell_waiting):
+                    with lock.held(runner.tell_waiting, shared=shared):
                         runner()
+            if blocks is not None and (due := blocks.due()):
+                workers.start({settings.backend_of(cell) for setting in due for cell in setting.pair.cells.values()})
+                blocks(blocks.halves(lambda cell: workers.get(settings.backend_of(cell)), settings.timeout), lock)
     except KeyboardInterrupt:
         raise Interrupted("interrupted. What is finished is kept; run the same command again to go on.") from None
     finally:
@@ -129,32 +167,17 @@ def execute(
         lock.close()
 
 
+def _blocks(
+    experiment: Experiment, cells: Sequence[Cell], store: Store, settings: Settings, tell: OnEvent,
+) -> Blocks | None:
+    if settings.blocks is None:
+        return None
+    return Blocks(cells, store, settings.blocks, experiment.verdict.margin, environment()["machine"], tell,
+                  settings.retry_failed)
+
+
 def _is_due(record: Record | None, settings: Settings) -> bool:
     return record is None or (record.status == "failed" and settings.retry_failed)
-
-
-class Workers:
-    """The fork servers of one run, started when first needed."""
-
-    def __init__(self, descriptors: tuple[int, ...]) -> None:
-        self.descriptors = descriptors
-        self.known: dict[str, Worker] = {}
-
-    def start(self, backends: Iterable[str]) -> None:
-        """Starts all of them and waits: an import beside a timed cell would slow it down."""
-        for backend in sorted(backends):
-            self.get(backend).start()
-        for backend in sorted(backends):
-            self.get(backend).wait()
-
-    def get(self, backend: str) -> Worker:
-        if backend not in self.known:
-            self.known[backend] = Worker(backend, pass_fds=self.descriptors)
-        return self.known[backend]
-
-    def close(self) -> None:
-        for worker in self.known.values():
-            worker.close()
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Who may run: one timed cell at a time on a machine, and each cell of a store in one driver only."""
+"""Who may run: nothing beside what is timed on this machine, and each cell of a store in one driver only."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class FileLock:
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
 
     @contextmanager
-    def held(self, on_wait: Callable[[], Any] | None = None) -> Iterator[None]:
-        """Waits for the lock; on_wait is called once if it is not free at once."""
+    def held(self, on_wait: Callable[[], Any] | None = None, *, shared: bool = False) -> Iterator[None]:
+        """Waits for the lock; on_wait is called once if it is not free at once. shared: beside others that share."""
         told = False
-        while not self._take():
+        while not self._take(shared):
             if on_wait is not None and not told:
                 on_wait()
                 told = True
@@ -54,11 +54,11 @@ class FileLock:
     def close(self) -> None:
         os.close(self.descriptor)
 
-    def _take(self) -> bool:
+    def _take(self, shared: bool) -> bool:
         if fcntl is None:
             return True
         try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

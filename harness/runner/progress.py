@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -12,7 +12,8 @@ from typing import Any
 class Progress:
     """Feed it every event of `execute`. total, done, failed, skipped: cells. current: the running cell's title.
 
-    skipped cells were finished by an earlier run. share: how much of the current cell is done, 0 to 1.
+    skipped cells were finished by an earlier run. share: how much of the current cell is done, 0 to 1. blocks_done:
+    in this run; blocks_left: up to the next look of each setting.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -27,6 +28,9 @@ class Progress:
     loss: float | None = None
     samples_per_second: float | None = None
     message: str | None = None
+    blocks_done: int = 0
+    _open_blocks: dict[str, int] = field(default_factory=dict)
+    _blocks: tuple[int, float] = (0, 0.0)
     _steps: tuple[int, int] = (0, 1)
     _began: float | None = None
     _ran: float = 0.0
@@ -59,6 +63,26 @@ class Progress:
             self.current, self._began = None, None
         elif kind == "waiting":
             self.message = event["message"]
+        elif kind in ("blocks", "block_started", "pilot", "half", "block_finished", "blocks_stopped"):
+            self._update_blocks(str(kind), event)
+
+    def _update_blocks(self, kind: str, event: Mapping[str, Any]) -> None:
+        if kind == "blocks":
+            self._open_blocks = dict(event["open"])
+        elif kind == "block_started":
+            self.current = f"{event['title']}: {event['done']} of {event['target']} blocks"
+            self.phase = self.loss = self.samples_per_second = self.message = None
+        elif kind == "pilot":
+            self.message = f"{event['backend']}, trying {event['program']} ({event['index']} of {event['of']})"
+        elif kind == "half":
+            self.message = ", ".join(str(event[key]) for key in ("backend", "stage") if event.get(key))
+        elif kind == "blocks_stopped":
+            self._open_blocks[event["setting"]] = 0
+        else:
+            self.blocks_done += event["status"] == "done"
+            self._open_blocks[event["setting"]] = max(0, event["target"] - event["done"])
+            self._blocks = (self._blocks[0] + 1, self._blocks[1] + event["seconds"])
+            self.current = self.message = None
 
     @property
     def running(self) -> bool:
@@ -71,11 +95,17 @@ class Progress:
         return self._steps[0] / self._steps[1]
 
     @property
+    def blocks_left(self) -> int:
+        """How many blocks are missing up to the next look of each setting."""
+        return sum(self._open_blocks.values())
+
+    @property
     def seconds_left(self) -> float | None:
-        """An estimate from the cells run so far; None before the first is done."""
-        ran = self.done - self.skipped
-        if ran <= 0:
+        """An estimate from the cells, and from the blocks, run so far; None before the first is done."""
+        ran, blocks = self.done - self.skipped, self._blocks[0]
+        if ran <= 0 and not blocks:
             return None
-        each = self._ran / ran
+        each = self._ran / ran if ran > 0 else 0.0
         running = 0.0 if self._began is None else min(each, self.clock() - self._began)
-        return max(0.0, each * (self.total - self.done) - running)
+        in_blocks = self._blocks[1] / blocks * self.blocks_left if blocks else 0.0
+        return max(0.0, each * (self.total - self.done) - running) + in_blocks

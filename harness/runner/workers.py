@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,30 @@ class Worker:
         finally:
             if not forked:
                 self._stop()
+
+
+class Workers:
+    """The fork servers of one run, started when first needed."""
+
+    def __init__(self, descriptors: tuple[int, ...]) -> None:
+        self.descriptors = descriptors
+        self.known: dict[str, Worker] = {}
+
+    def start(self, backends: Iterable[str]) -> None:
+        """Starts all of them and waits: an import beside a timed cell would slow it down."""
+        for backend in sorted(backends):
+            self.get(backend).start()
+        for backend in sorted(backends):
+            self.get(backend).wait()
+
+    def get(self, backend: str) -> Worker:
+        if backend not in self.known:
+            self.known[backend] = Worker(backend, pass_fds=self.descriptors)
+        return self.known[backend]
+
+    def close(self) -> None:
+        for worker in self.known.values():
+            worker.close()
 
 
 def _follow(

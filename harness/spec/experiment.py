@@ -11,7 +11,8 @@
       recipe.optimizer.learning_rate: [0.001, 0.01]
       seed: [0, 1, 2]
     exclude: [{model: mlp_64_64, batch_size: 128}]
-    verdict: {primary: samples_per_second, margin: 0.03, accuracy_margin: 0.005}
+    verdict: {primary: samples_per_second, margin: 0.03, accuracy_margin: 0.005, target: {val_accuracy: 0.9}}
+    timing: {looks: [6, 12, 24], window_seconds: 5}
 
 An axis is `model`, `data`, `backend`, `seed`, a field of the execution (`tier`) or of the recipe
 (`batch_size`), or a dotted path. `variants` lists named changes of model, data, recipe and execution; the
@@ -21,38 +22,21 @@ matrix is run for each.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from harness.errors import SpecError, did_you_mean
 from harness.spec.axes import SECTIONS, read_axes, read_exclusions, target, where, with_value
-from harness.spec.configured import Configured
 from harness.spec.explicit import explicit
 from harness.spec.files import Document, read_document
+from harness.spec.judging import Judging
 from harness.spec.overrides import apply_override, located
+from harness.spec.timing import Timing
 
 KEYS = ("name", "question", "model", "data", "recipe", "execution", "backend", "seed", "matrix", "variants",
-        "exclude", "verdict", "certify")
+        "exclude", "verdict", "certify", "timing")
 VARIANT_KEYS = ("name", "model", "data", "recipe", "execution")
 DEFAULT_LOSS = "sparse_categorical_crossentropy"
 DEFAULT_QUESTION = "Do both frameworks train these models equally well, and which trains them faster?"
-Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
-
-
-class Judging(Configured):
-    """What decides, and which difference matters. primary: a measure (`samples_per_second`) or a metric."""
-
-    primary: Annotated[str, Field(min_length=1)] = "samples_per_second"
-    margin: Share = 0.03
-    accuracy_margin: Share = 0.005
-
-    @classmethod
-    def canonical_name(cls) -> str:
-        return "verdict"
-
-    def to_data(self) -> Any:
-        return self.config()
 
 
 @dataclass(frozen=True)
@@ -70,6 +54,7 @@ class Experiment:
     base: {"model", "data", "recipe", "execution"} in plain data, what the axes change. axes: axis -> its
     values, `backend` and `seed` always among them. folder: where relative paths start. overrides: what
     `read_experiment` applied to the file. certify: whether a run certifies its trainings before it times them.
+    timing: how the backends are timed against each other, None where they are not.
     """
 
     name: str
@@ -83,6 +68,7 @@ class Experiment:
     document: Document | None = field(default=None, repr=False, compare=False)
     overrides: tuple[str, ...] = ()
     certify: bool = True
+    timing: Timing | None = field(default_factory=Timing)
 
     @classmethod
     def parse(cls, value: Any, *, name: str = "experiment", folder: Path | None = None,
@@ -124,7 +110,8 @@ class Experiment:
             written["variants"] = [{"name": item.name, **item.changes} for item in self.variants]
         if self.exclude:
             written["exclude"] = [dict(item) for item in self.exclude]
-        return {**written, "verdict": explicit(self.verdict)["verdict"], "certify": self.certify}
+        timing = False if self.timing is None else explicit(self.timing)["timing"]
+        return {**written, "verdict": explicit(self.verdict)["verdict"], "certify": self.certify, "timing": timing}
 
 
 def read_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
@@ -157,12 +144,14 @@ def _read(value: Any, name: str, folder: Path | None, document: Document | None)
     certify = given.get("certify", True)
     if not isinstance(certify, bool):
         raise SpecError(f"'certify' is true or false, got {certify!r}.", where=where(document, ("certify",)))
+    with located(document, ("timing",), given.get("timing")):
+        timing = Timing.parse(given.get("timing"))
     return Experiment(
         name=_text(given.get("name", name), "name", document, filename=True),
         question=_text(given.get("question", DEFAULT_QUESTION), "question", document),
         base=base, axes=read_axes(given, document), variants=_variants(given.get("variants"), document),
         exclude=read_exclusions(given, document), verdict=judging, folder=folder, document=document,
-        certify=certify,
+        certify=certify, timing=timing,
     )
 
 

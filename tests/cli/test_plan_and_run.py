@@ -8,9 +8,10 @@ import pytest
 
 import harness.runner.driver
 from harness.cli.main import main
-from harness.cli.progress import LiveLines, duration, progress_display
+from harness.cli.progress import LiveLines, cell_line, duration, event_line, progress_display, whole_line
 from harness.report.results import Results
 from harness.runner.driver import Interrupted
+from harness.runner.progress import Progress
 from tests.bad_inputs.case import listing
 from tests.report.synthetic import add, fail, pairs, payload
 
@@ -59,9 +60,26 @@ def test_plan_counts(command: list[str], capsys: Capture):
     parameters = 64 * 64 + 64 + 64 * 64 + 64 + 640 + 10
     assert cell["parameters"] == parameters
     assert [phase["trainable_parameters"] for phase in cell["phases"]] == [parameters, parameters - 64 * 64 - 64]
-    assert cell["flops"] == 2 * (64 * 64 + 64 * 64 + 640)
-    assert cell["training_flops"] == 3 * cell["flops"] * 3794
+    first, second, last = 2 * 64 * 64, 2 * 64 * 64, 2 * 640
+    assert cell["flops"] == first + second + last
+    # No gradient of the images; where the first layer is frozen, none of its kernel and of what it puts out either.
+    whole, finetune = 2 * first + 3 * second + 3 * last, first + 2 * second + 3 * last
+    assert cell["training_flops"] == 3600 * whole + 194 * finetune
     assert data["totals"]["steps"] == 4 * 38
+
+
+def test_plan_says_what_the_timed_blocks_take(capsys: Capture):
+    overrides = ["batch_size=[50,100]", "timing.looks=[4,8]", "timing.window_seconds=2"]
+    assert main(["plan", "e.yaml", *overrides, "--json"]) == 0
+    blocks = json.loads(capsys.readouterr().out)["blocks"]
+    assert (blocks["settings"], blocks["least"], blocks["most"]) == (2, 8, 16)
+    assert blocks["least_seconds"] == 8 * blocks["block_seconds"] + blocks["pilot_seconds"]
+    assert blocks["pilot_seconds"] > 0
+    assert main(["plan", "e.yaml", *overrides]) == 0
+    assert "4 timed blocks of each of 2 settings, 8 where that is not enough: about" in capsys.readouterr().out
+    for without in ("timing=false", "backend=pytorch"):
+        assert main(["plan", "e.yaml", without, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["blocks"] is None
 
 
 def test_plan_follows_overrides(capsys: Capture):
@@ -109,6 +127,11 @@ def test_run_ends_with_the_answer_and_the_report(tmp_path: Path, monkeypatch: py
     sentence, page = streams.out.splitlines()
     assert "PyTorch faster" in sentence
     assert Path(page).is_file()
+    assert main(["run", "e.yaml", "--more", "6", "--setting", "07a0", "--no-certify"]) == 0
+    assert (called["more"], called["setting"], called["certify"]) == (6, "07a0", False)
+    assert "timing" not in called
+    assert main(["run", "e.yaml", "--no-timing"]) == 0
+    assert called["timing"] is False
 
 
 def test_progress_without_a_terminal_is_plain_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture):
@@ -140,6 +163,42 @@ def test_interrupted(error: BaseException, monkeypatch: pytest.MonkeyPatch, caps
     streams = capsys.readouterr()
     assert "interrupted" in streams.err
     assert "Traceback" not in streams.err
+
+
+BLOCKS = (
+    {"event": "blocks", "settings": 2, "blocks": 4, "open": {"s": 2, "t": 2}},
+    {"event": "block_started", "setting": "s", "title": "mlp, tuned", "number": 0, "done": 0, "target": 2,
+     "backends": ["tensorflow", "pytorch"]},
+    {"event": "pilot", "backend": "pytorch", "program": "inductor", "index": 3, "of": 4},
+    {"event": "half", "setting": "s", "backend": "pytorch", "stage": "warm-up", "seconds": 3.0},
+    {"event": "block_finished", "setting": "s", "title": "mlp, tuned", "number": 0, "status": "done", "reason": None,
+     "done": 1, "target": 2, "look": 2, "ratio": 1 / 2.3, "seconds": 30.0, "backends": ["tensorflow", "pytorch"]},
+    {"event": "block_finished", "setting": "t", "title": "cnn, tuned", "number": 0, "status": "dropped", "done": 0,
+     "reason": {"kind": "disturbed", "message": "other processes\nran"}, "target": 2, "look": 2, "ratio": None,
+     "seconds": 50.0, "backends": ["tensorflow", "pytorch"]},
+    {"event": "blocks_stopped", "setting": "t", "title": "cnn, tuned", "reason": "UNFAIR: threads"},
+    {"event": "block_finished", "setting": "s", "title": "mlp, tuned", "number": 1, "status": "done", "reason": None,
+     "done": 2, "target": 2, "look": 2, "ratio": 1 / 2.5, "seconds": 10.0, "backends": ["tensorflow", "pytorch"]},
+)
+
+
+def test_the_progress_of_blocks():
+    state, lines, current = Progress(), [], []
+    for event in BLOCKS:
+        state.update(event)
+        lines.append(event_line(event, state))
+        current.append((cell_line(state), whole_line(state)))
+    assert lines == [
+        "4 blocks of 2 settings, up to the next look: the backends timed against each other", None, None, None,
+        "[block 1/2] mlp, tuned: PyTorch/TensorFlow 2.3, done in 30 s, about 90 s left",
+        "[block 0/2] cnn, tuned: dropped in 50 s (disturbed: other processes ran), about 2 min left",
+        "cnn, tuned: no more blocks: UNFAIR: threads",
+        "[block 2/2] mlp, tuned: PyTorch/TensorFlow 2.5, done in 10 s",
+    ]
+    assert current[2][0] == "mlp, tuned: 0 of 2 blocks: pytorch, trying inductor (3 of 4)"
+    assert current[3] == ("mlp, tuned: 0 of 2 blocks: pytorch, warm-up", "0/0 cells, 0 blocks, 4 more to the next look")
+    assert current[4][1] == "0/0 cells, 1 blocks, 3 more to the next look, about 90 s left"
+    assert (state.blocks_done, state.blocks_left) == (2, 0)
 
 
 class Terminal(io.StringIO):

@@ -19,6 +19,7 @@ def test_a_fit_is_certified_once(data, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = fit()
     assert plain.which().comparisons[0].certification.sentence.endswith("there is no certificate beside these runs")
     assert "HARNESS_CERTIFY=1 certifies" in str(plain)
+    assert "Speed is decided by timed blocks: fit times none" in str(plain)
     monkeypatch.setenv(CERTIFY, "1")
     keras.utils.set_random_seed(1)
     certified = fit()
@@ -29,5 +30,7 @@ def test_a_fit_is_certified_once(data, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row["type"] for row in layers.values()] == ["Dense", "Dropout", "Dense"]
     assert all(row["beyond"] == [] and 0 <= row["output"] < 1e-10 for row in layers.values())
     assert certified.which().comparisons[0].certification.certified
+    assert "no blocks were measured; fit times none, an experiment does" in certified.which().sentence
+    assert str(certified).count("fit times none") == 1
     keras.utils.set_random_seed(2)
     assert fit().certificates() == {key: made}

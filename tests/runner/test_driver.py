@@ -76,7 +76,8 @@ def test_layout_and_resume(tmp_path):
     written = json.loads((folder / "experiment.json").read_text())
     assert written["recipe"]["batch_size"] == 32
     assert written["matrix"]["seed"] == [0, 1]
-    assert written["verdict"] == {"primary": "samples_per_second", "margin": 0.03, "accuracy_margin": 0.005}
+    assert written["verdict"] == {"primary": "samples_per_second", "margin": 0.03, "accuracy_margin": 0.005,
+                                  "target": None, "tier": None}
     ids = Store(folder).ids()
     assert sorted(path.name for path in folder.iterdir()) == ["cells", "experiment.json", "logs", "starts.txt"]
     assert sorted(path.name for path in (folder / "cells" / ids[0]).iterdir()) == [

@@ -88,6 +88,16 @@ def test_overrides_of_values(path):
     assert (experiment.name, experiment.verdict.margin) == ("other", 0.1)
 
 
+@pytest.mark.parametrize(("written", "target"), [
+    ("0.9", 0.9), ("val_accuracy=0.9", {"val_accuracy": 0.9}), ("{val_loss: 1}", {"val_loss": 1.0}), ("null", None)])
+def test_the_target_of_a_verdict(path, written, target):
+    experiment = read_experiment(path, [f"verdict.target={written}", "verdict.tier=tuned"])
+    assert (experiment.verdict.target, experiment.verdict.tier) == (target, "tuned")
+    data = json.loads(json.dumps(experiment.to_data()))
+    assert data["verdict"]["target"] == target
+    assert Experiment.parse(data).verdict == experiment.verdict
+
+
 def test_axes_change_a_copy(path):
     experiment = read_experiment(path)
     before = json.dumps(experiment.base)
