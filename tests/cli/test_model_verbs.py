@@ -133,7 +133,7 @@ def test_init_writes_what_check_takes(model: str, data: str, loss: object, capsy
     assert written["recipe"]["loss"] == loss
     assert ("prepare" in written["data"]) == (data != "imdb")
     assert main(["check", "e.yaml"]) == 0
-    assert "e.yaml: experiment, 6 cells" in capsys.readouterr().out
+    assert "e.yaml: experiment, 10 cells" in capsys.readouterr().out
 
 
 def test_init_for_files_of_the_users_own():
