@@ -173,7 +173,9 @@ def _claim(state: _State, code: int, winner: str | None) -> str:
         return f"{backend_title(winner)} {word} by at least {margin}: {seen}"
     low, high = state.figure.low or 1.0, state.figure.high or 1.0
     least, most = (low, high) if low > 1 else (1 / high, 1 / low)
-    return f"{backend_title(winner)} {word} by {_percent(least - 1)} to {_percent(most - 1)}, may not matter: {seen}"
+    # Beyond the margin is a claim of its own, held to a stricter level than the interval that is shown.
+    doubt = f"at least {margin} not proven yet" if least >= 1 + state.margin else "may not matter"
+    return f"{backend_title(winner)} {word} by {_percent(least - 1)} to {_percent(most - 1)}, {doubt}: {seen}"
 
 
 def _seen(state: _State) -> str:
