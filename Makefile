@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: quickstart test lint conformance environment development clean
+.PHONY: quickstart test lint conformance sweeps environment development clean
 
 quickstart: environment
 	$(BIN)/harness run experiments/quickstart.yaml
@@ -13,13 +13,17 @@ test: development
 	$(BIN)/python -m tests.fashion_mnist
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# Layers, losses, optimizers and whole trainings against stock Keras and plain PyTorch, with every sweep (`make test`
-# takes a part of the sweeps: HARNESS_SWEEP), then the table by layer class: reports/conformance/table.md.
+# Layers, operations, losses, optimizers, imports and exports against stock Keras and plain PyTorch, with every sweep
+# (`make test` takes a part of the sweeps: HARNESS_SWEEP), then the table by layer class: reports/conformance/table.md.
 # HARNESS_RANDOM_MODELS=500 make conformance: 500 random trainings instead of 42 (about four seconds each).
+CONFORMANCE := tests/conformance tests/exchange
 conformance: development
-	HARNESS_SWEEP=all $(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist loadgroup
-	$(BIN)/python -m pytest tests/conformance -m "not sweep" -v
+	HARNESS_SWEEP=all $(BIN)/python -m pytest $(CONFORMANCE) -n $(WORKERS) --dist loadgroup
 	$(BIN)/python -m tests.conformance.table
+
+# Every sweep there is: those of `make conformance`, planted faults and ports, all programs of the tuned tier, FLOPs.
+sweeps: development
+	HARNESS_SWEEP=all $(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist loadgroup
 
 lint: development
 	$(BIN)/ruff check .

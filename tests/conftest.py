@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -73,3 +74,14 @@ def _shares_with_its_module(item: pytest.Item) -> bool:
     found = getattr(item, "_fixtureinfo", None)
     return found is not None and any(
         definition.scope == "module" for definitions in found.name2fixturedefs.values() for definition in definitions)
+
+
+@pytest.fixture(scope="module")
+def chosen(request: pytest.FixtureRequest) -> Callable[[str], list[str]]:
+    """chosen("name"): the values of that parameter in the tests of the module that this run takes, each once."""
+    def values(parameter: str) -> list[str]:
+        parameters = [getattr(getattr(item, "callspec", None), "params", {}) for item in request.session.items
+                      if item.path == request.path]
+        return list(dict.fromkeys(given[parameter] for given in parameters if parameter in given))
+
+    return values

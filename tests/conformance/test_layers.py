@@ -3,7 +3,9 @@ outputs, gradients by inputs and weights, state after a training step, inference
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,18 +28,27 @@ REFUSED = {(f"Conv{rank}DTranspose", "dilation_rate") for rank in (1, 2, 3)} | {
     ("CategoryEncoding", "sparse"), ("ReversibleEmbedding", "reverse_dtype"), ("Resizing", "fill_mode"),
     ("AutoContrast", "data_format"), ("STFTSpectrogram", "data_format"), ("RandAugment", "data_format"),
     ("RandomColorJitter", "data_format"), ("Discretization", "sparse"), ("IntegerLookup", "sparse"),
-    ("IntegerLookup", "vocabulary_dtype")}
+    ("IntegerLookup", "vocabulary_dtype"), ("LoRAEmbedding", "lora_dropout")}
 # The layers that do matrix products, beside attention and recurrent ones, whose kernels torch does not count alike.
-COUNTED = ("convolutional/", "depthwise/", "transposed/", "core/dense", "core/einsum")
+COUNTED = ("convolutional/", "depthwise/", "transposed/", "core/dense", "core/einsum", "lora/dense")
+
+# A run of the suite takes so many cases of each layer, those behind them are sweeps.
+ALWAYS = 6
+
+
+def swept(keys: Iterable[str]) -> list[Any]:
+    seen: Counter[type] = Counter()
+    params = []
+    for key in keys:
+        seen[CASES[key].layer_class] += 1
+        params.append(pytest.param(key, marks=[pytest.mark.sweep] if seen[CASES[key].layer_class] > ALWAYS else []))
+    return params
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Outcome]:
+def outcomes(chosen: Callable[[str], list[str]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Outcome]:
     """(TensorFlow, PyTorch): one process each, for the cases that this session selected."""
-    selected = sorted({item.callspec.params["key"] for item in request.session.items
-                       if "key" in getattr(getattr(item, "callspec", None), "params", {})
-                       and item.path == Path(__file__)})
-    return play(selected, tmp_path_factory.mktemp("conformance"))
+    return play(sorted(chosen("key")), tmp_path_factory.mktemp("conformance"))
 
 
 def regularization(spec: ModelSpec, weights: dict[str, np.ndarray]) -> float:
@@ -61,7 +72,7 @@ def activity(spec: ModelSpec, output: np.ndarray) -> float:
     return total / len(output)
 
 
-@pytest.mark.parametrize("key", CASES)
+@pytest.mark.parametrize("key", swept(CASES))
 def test_same_numbers(key: str, outcomes: tuple[Outcome, Outcome]) -> None:
     case = CASES[key]
     (ours, facts), (theirs, their_facts) = outcomes[1].of(key), outcomes[0].of(key)
@@ -75,7 +86,7 @@ def test_same_numbers(key: str, outcomes: tuple[Outcome, Outcome]) -> None:
         assert difference <= case.tolerance * scale, f"{name}: {difference:.1e} at values up to {scale:.1e}"
 
 
-@pytest.mark.parametrize("key", CASES)
+@pytest.mark.parametrize("key", swept(CASES))
 def test_the_spec_knows_what_keras_finds(key: str, outcomes: tuple[Outcome, Outcome]) -> None:
     """Output shapes, parameter count and weight penalty, from the spec alone."""
     spec = CASES[key].spec()
@@ -87,7 +98,7 @@ def test_the_spec_knows_what_keras_finds(key: str, outcomes: tuple[Outcome, Outc
     assert arrays["regularization"] == pytest.approx(penalty, rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("key", [key for key in CASES if key.startswith(COUNTED)])
+@pytest.mark.parametrize("key", swept(key for key in CASES if key.startswith(COUNTED)))
 def test_flops_are_those_that_torch_counts(key: str, outcomes: tuple[Outcome, Outcome]) -> None:
     case = CASES[key]
     spec = case.spec()

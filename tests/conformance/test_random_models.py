@@ -1,7 +1,7 @@
 """Random models and recipes: both backends end alike, with the same losses, weights, slots, histories and metrics.
 
-The suite plays those of NUMBERS and the special ones. HARNESS_RANDOM_MODELS=500 plays those numbered 0 to 499 instead
-(about four seconds each), HARNESS_RANDOM_MODELS=500-700 those from 500 on.
+The suite plays the special ones and the first ALWAYS of NUMBERS; the others are sweeps. HARNESS_RANDOM_MODELS=500 plays
+those numbered 0 to 499 instead (about four seconds each), HARNESS_RANDOM_MODELS=500-700 those from 500 on.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,15 +32,19 @@ NUMBERS = [
     33, 34, 35, 36, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 54, 59,
 ]
 
+ALWAYS = 14
+
 Arrays = dict[str, np.ndarray]
 
 
-def numbers() -> list[int | str]:
+def numbers() -> list[Any]:
+    """What is played, as parameters of a test: names of special ones, and numbers as text."""
     asked = os.environ.get("HARNESS_RANDOM_MODELS")
     if not asked:
-        return [*SPECIAL, *NUMBERS]
+        more = [pytest.param(str(number), marks=pytest.mark.sweep) for number in NUMBERS[ALWAYS:]]
+        return [*SPECIAL, *map(str, NUMBERS[:ALWAYS]), *more]
     first, _, last = asked.rpartition("-")
-    return list(range(int(first or 0), int(last)))
+    return [str(number) for number in range(int(first or 0), int(last))]
 
 
 class Played:
@@ -54,8 +59,9 @@ class Played:
             self.arrays[number][what] = array
 
 
-def play(backend: str, cases: list[int | str], folder: Path, *more: str) -> Played:
-    command = [sys.executable, "-m", "tests.conformance.random_models", backend, json.dumps(cases), str(folder), *more]
+def play(backend: str, names: list[str], folder: Path, *more: str) -> Played:
+    cases = json.dumps([int(name) if name.isdecimal() else name for name in names])
+    command = [sys.executable, "-m", "tests.conformance.random_models", backend, cases, str(folder), *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, f"{backend}:\n{done.stderr[-4000:]}"
     return Played(folder / f"{'_'.join([backend, *more])}.npz")
@@ -67,9 +73,9 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def played(folder) -> tuple[Played, Played]:
+def played(folder, chosen) -> tuple[Played, Played]:
     """TensorFlow's, then PyTorch's."""
-    return play("tensorflow", numbers(), folder), play("pytorch", numbers(), folder)
+    return play("tensorflow", chosen("number"), folder), play("pytorch", chosen("number"), folder)
 
 
 def distances(expected: Arrays, found: Arrays) -> dict[str, float]:
@@ -116,7 +122,7 @@ def test_a_case_follows_from_its_number():
 @pytest.mark.frameworks
 @pytest.mark.xdist_group("random_models")
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("number", [str(number) for number in numbers()])
+@pytest.mark.parametrize("number", numbers())
 def test_the_same_training(played, folder, number):
     tensorflow, pytorch = played
     assert not tensorflow.endings[number].startswith("crash"), tensorflow.endings[number]
@@ -130,7 +136,7 @@ def test_the_same_training(played, folder, number):
            if not distance <= TOLERANCE}
     if far:
         # Is it rounding that grew? Then weights moved by one unit in the last place lead as far.
-        moved = play("tensorflow", [int(number) if number.isdecimal() else number], folder, "moved")
+        moved = play("tensorflow", [number], folder, "moved")
         control = distances(tensorflow.arrays[number], moved.arrays[number])
         real = {what: distance for what, distance in far.items() if not distance <= ROUNDINGS * control[what]}
         assert not real, real

@@ -15,15 +15,17 @@ ROOT = Path(__file__).parents[2]
 
 # name -> why the two cannot agree to the tolerance. Strict: a case that comes to agree fails until it is removed.
 EXCEPTIONS: dict[str, str] = {}
+SWEPT = ("optimizer ", "schedule ")
+ALWAYS = ("optimizer AdamW, exclusion", "optimizer accumulation", "optimizer moving average", "schedule CosineDecay")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
+def trained(tmp_path_factory, chosen) -> dict[str, dict[str, np.ndarray]]:
     """Backend -> "case|what" -> array."""
     folder = tmp_path_factory.mktemp("trainings")
     processes = {
         backend: subprocess.Popen(
-            [sys.executable, "-m", "tests.conformance.trainings", backend, json.dumps(list(CASES)),
+            [sys.executable, "-m", "tests.conformance.trainings", backend, json.dumps(chosen("name")),
              str(folder / f"{backend}.npz")], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for backend in ("tensorflow", "pytorch")
     }
@@ -34,8 +36,10 @@ def trained(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
 
 
 def cases() -> list:
-    def marks(name: str) -> tuple:
-        return (pytest.mark.xfail(strict=True, reason=EXCEPTIONS[name]),) if name in EXCEPTIONS else ()
+    def marks(name: str) -> list:
+        marks = [pytest.mark.xfail(strict=True, reason=EXCEPTIONS[name])] if name in EXCEPTIONS else []
+        # test_optimizers.py and tests/plan play each of them, step by step.
+        return [*marks, pytest.mark.sweep] if name.startswith(SWEPT) and name not in ALWAYS else marks
 
     return [pytest.param(name, marks=marks(name)) for name in CASES]
 
