@@ -24,8 +24,9 @@ Weights = dict[str, np.ndarray]
 class State:
     """What a training leaves behind, in canonical form: both frameworks read either's.
 
-    weights: canonical name -> array in Keras's layout. slots: optimizer slot -> variable name -> array.
-    iterations: batches the optimizer has seen, as its schedules count them.
+    weights: canonical name -> array in Keras's layout. slots: optimizer slot -> variable name -> array; where the loss
+    is scaled also "loss_scale" -> {"dynamic_scale", "step_counter"}, scalars. iterations: batches the optimizer has
+    seen, as its schedules count them.
     """
 
     weights: Weights
@@ -194,7 +195,8 @@ class Backend(Protocol):
         """Why each of the others is left out, by name."""
 
     def build(self, spec: ModelSpec, weights: Weights, dtype: str) -> Any:
-        """The native model with stock layers: a keras.Model or a torch.nn.Module."""
+        """The native model with stock layers: a keras.Model or a torch.nn.Module. dtype: also one of Keras's mixed
+        policies."""
 
     def weights_of(self, model: Any) -> Weights:
         """The canonical weights of a model that `build` or a session made."""

@@ -8,7 +8,7 @@ One matrix product and one convolution, whose rows (or images) come in three kin
   of tf32 and bfloat16.
 
 The second operand has 8 significant bits and is exact in all of them, so that nothing but the first one is rounded.
-NumPy alone; nothing here knows a framework.
+Nothing here knows a framework.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+
+from harness.spec.model import ModelSpec
 
 # Significant bits, the leading one counted.
 TF32_BITS, BFLOAT16_BITS = 11, 8
@@ -99,6 +101,18 @@ def precision_of(matmul: Product, convolution: Product, dtype: str) -> dict[str,
         found[name] = classify(errors)
         found[f"{name}_error"] = errors.full if np.isfinite(errors.full) else None
     return found
+
+
+def probed_layer(kind: str, first: tuple[int, ...], second: tuple[int, ...]) -> ModelSpec:
+    """A model of one layer whose output is the product of its input [first] and its kernel [second]; the layer bears
+    the name of the kind, "matmul" or "convolution"."""
+    from harness.spec import layers
+    from harness.spec.notation import Input, Model
+
+    x = Input(first[1:], name="x")
+    layer = layers.Dense(second[1], use_bias=False, name=kind) if kind == "matmul" else layers.Conv2D(
+        second[3], second[:2], use_bias=False, name=kind)
+    return Model(x, layer(x), name="probe")
 
 
 def _operands(first: tuple[int, ...], second: tuple[int, ...], dtype: str) -> tuple[np.ndarray, np.ndarray]:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from harness.certify.samples import Distance, Trajectory
+from harness.spec.execution import MIXED
 
 WEIGHTS, STATISTICS, LOSS = "weights", "moving statistics", "loss"
 # What D(t) may reach in any case: what R1's and R2's limits let one step differ by, over a hundred steps.
-FLOORS = {"float64": 1e-11, "float32": 1e-5}
+FLOORS = {"float64": 1e-11, **dict.fromkeys(("float32", *MIXED), 1e-5)}
 # The controls that are rounding and nothing else; the others are another order of sums, or another program.
 ROUNDING = "one ulp"
 # One of the others that goes this much further than all of rounding is no control: the model looks at the order of the

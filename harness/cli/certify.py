@@ -28,7 +28,8 @@ def certify(
     data: Annotated[str | None, typer.Option(
         help="A source: digits, a .csv, .npz or .parquet file, a folder, or YAML; by default digits where they fit the "
              "model, else generated.")] = None,
-    precision: Annotated[str, typer.Option(help="Of the program that is really timed: float32 or float64.")]
+    precision: Annotated[str, typer.Option(help="Of the program that is really timed: float32, float64, mixed_bfloat16 "
+                                                  "or mixed_float16.")]
     = "float32",
     steps: Annotated[int, typer.Option(min=1, help="Steps of the trajectory.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Of first weights, batches and masks.")] = 0,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.certify.certificate import Certificate
 
 LAYOUTS = ("auto", "channels_first", "channels_last")
-PRECISIONS = ("float32", "float64")
+PRECISIONS = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
 
 Keras = Annotated[str | None, typer.Option(help="With --torch: the model, as MODEL.")]
 Torch = Annotated[str | None, typer.Option(

@@ -15,12 +15,12 @@ import numpy as np
 
 from harness.backends.contract import Session
 from harness.plan.plan import Plan
-from harness.spec.execution import Execution
+from harness.spec.execution import MIXED, Execution
 
 Half = Mapping[str, Any]
 
 # What the products of a precision are to be computed in (backends/probes.py).
-CLASSES = {"float64": "float64", "float32": "float32", "tf32": "tf32"}
+CLASSES = {"float64": "float64", "float32": "float32", "tf32": "tf32", **MIXED}
 PRODUCTS = {"matmul": "a matrix product", "convolution": "a convolution"}
 # Threads that share a product (backends/process.py): one gives 1.0, two 1.6 and more, whatever else the machine does.
 ALONE, SHARED = 1.3, 1.2
@@ -110,6 +110,8 @@ def _mend_precision(found: str, half: Half) -> str:
         return f"Switch off {', '.join(causes)}, or give the precision that is meant."
     if found in ("bfloat16", "float16"):
         return "Switch off autocast and automatic mixed precision, or give the precision that is meant."
+    if found == "float32":
+        return "Build its layers with the dtype policy that execution.precision names."
     if found == "tf32":
         return "Switch off TF32 for products and convolutions, or give precision: tf32 for both sides."
     return "Give the precision that is meant; a CPU has no tf32."

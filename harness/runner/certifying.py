@@ -23,7 +23,7 @@ from harness.certify.probes import Probe
 from harness.data.dataset import Dataset
 from harness.plan.binding import Arrays, bind
 from harness.plan.compiler import compile_phase
-from harness.plan.finetune import model_of_phase, starting_weights
+from harness.plan.finetune import continued_slots, model_of_phase, starting_weights
 from harness.plan.plan import Plan
 from harness.records.array_file import read_arrays, write_arrays
 from harness.records.checkpoint import save_checkpoint
@@ -31,7 +31,7 @@ from harness.runner.models import load_dataset
 from harness.spec.dataset import DatasetSpec
 from harness.spec.execution import Execution
 from harness.spec.explicit import explicit
-from harness.spec.model import ModelSpec
+from harness.spec.model import ModelSpec, copy_layer
 from harness.spec.recipe import Recipe, ResolvedPhase
 from harness.training.state import read_state, to_tensors
 
@@ -84,9 +84,10 @@ def write_start(folder: Path, phase: int, state: State) -> None:
 
 
 def setup(arguments: Mapping[str, Any]) -> Setup:
-    """arguments: {"backend", "folder", "phase", "precision", "steps", "execution", "variant"}. The same plan in
-    every process. execution: plain data, its precision replaced. variant: None, "reversed" (the rows of every batch
-    in reverse: another order of summation) or "other seed" (first weights and order of the batches)."""
+    """arguments: {"backend", "folder", "phase", "precision", "steps", "execution", "variant", "rounded"}. The same plan
+    in every process. execution: plain data, its precision replaced. variant: None, "reversed" (the rows of every batch
+    in reverse: another order of summation) or "other seed" (first weights and order of the batches). rounded: whether
+    what is timed is of less than float64: a layer of float32 is then one that is left whole, and of float64 here."""
     folder, index = Path(arguments["folder"]), arguments["phase"]
     subject = json.loads((folder / "subject.json").read_text())
     variant = arguments.get("variant")
@@ -96,11 +97,15 @@ def setup(arguments: Mapping[str, Any]) -> Setup:
     for phase in phases[: index + 1]:
         spec = model_of_phase(spec, phase)
     phase = phases[index]
+    if arguments.get("rounded") and arguments["precision"] == "float64":
+        spec = spec.with_layers({name: copy_layer(layer, dtype=None) for name, layer in spec.layers.items()
+                                 if layer.dtype == "float32"})
     before = read_state(folder / f"start {index}.safetensors")
     drawn = variant == OTHER_SEED and index == 0
     weights = starting_weights(spec, phase, index, seed, None if drawn else before.weights)
     goes_on = phase.continues_optimizer and index > 0
-    state = State(weights, before.slots if goes_on else {}, before.iterations if goes_on else 0)
+    slots = continued_slots(spec, phase, before.slots) if goes_on else {}
+    state = State(weights, slots, before.iterations if goes_on else 0)
     dataset = load_dataset(DatasetSpec.parse({"source": {"arrays": str(folder / f"data {index}.npz")}}), None)
     phase = shortened(phase, dataset.train.examples, arguments["steps"], subject["batch"])
     execution = Execution.parse({**arguments.get("execution", {}), "precision": arguments["precision"]})

@@ -248,7 +248,8 @@ class PhaseLadder:
         execution = {**explicit(self.ladder.subject.execution), "compile": "none", "program": "auto",
                      "tier": "tuned", "random": "tape"}
         return {"backend": backend, "folder": str(self.ladder.folder), "phase": self.index, "precision": precision,
-                "steps": self.ladder.steps, "execution": execution}
+                "steps": self.ladder.steps, "execution": execution,
+                "rounded": self.ladder.subject.execution.dtype != "float64"}
 
     def _file(self, backend: str, name: str) -> Path:
         return self.ladder.folder / f"{backend} {self.index} {name}.npz"

@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 
 from harness.backends.contract import Session, State, Weights
-from harness.certify.controls import one_ulp
+from harness.certify.controls import one_half_ulp, one_ulp
+from harness.certify.distances import norms_of, relative, squares_between
 from harness.certify.samples import Distance, Program, Sampler, Trajectory, write_trajectory
 from harness.plan.plan import Plan, Tape
 from harness.records.checkpoint import save_checkpoint
-from harness.spec.execution import Execution
+from harness.spec.execution import MIXED, Execution
 from harness.training.state import to_tensors
 
 ULPS = ("one ulp 1", "one ulp 2", "one ulp 3")
 NOISE, REDUCTION, OTHER_SEED = "one ulp after every step", "reduction", "other seed"
 VARIANTS = (*ULPS, NOISE, REDUCTION, OTHER_SEED)
 CHECKPOINTS = (1, 2, 5, 10, 20, 50)
+# How many steps are played once more at the end: what one leaves behind shows in the next.
+AGAIN = 2
 # Where the rows of a batch cannot change places, because a mask goes with each place: another program for the same
 # sums, if the backend has a cheap one; else noise of other directions.
 OTHER_PROGRAMS: dict[str, tuple[str, dict[str, Any]]] = {"pytorch": ("for-each optimizer", {"tier": "idiomatic"})}
@@ -51,6 +54,7 @@ def play(arguments: dict[str, Any], setup: SetupOf) -> dict[str, Any]:
         player.play_base()
         for variant in arguments.get("variants", VARIANTS):
             player.timing(variant, partial(player.play_variant, variant))
+        player.timing("again", player.play_again)
         if arguments.get("timed", True):
             player.timing("timed", player.play_timed)
     finally:
@@ -76,6 +80,7 @@ class Player:
         self.plan: Plan = replace(given.plan, collect_outputs=False)
         self.given = replace(given, plan=self.plan)
         self.name: str = given.backend.name
+        self.half = MIXED.get(given.execution.precision)
         self.steps = len(self.plan.tape)
         self.execution = changed(given.execution, compile="none", program="auto", tier="tuned", random="tape")
         self.offsets, tape, self.other_state = self._tape()
@@ -114,8 +119,9 @@ class Player:
         kept: list[list[np.ndarray]] = [self.sampler(self.first.weights)]
         losses = self._lock_step(self.session, self.first, 0, lambda weights: kept.append(self.sampler(weights)))
         self.trajectory = Trajectory(
-            backend=self.name, dtype=self.plan.dtype, program=self.session.program(),
-            names=self.sampler.names, updated=frozenset(variable.name for variable in self.plan.trainable),
+            backend=self.name, dtype=self.given.execution.precision if self.half else self.plan.dtype,
+            program=self.session.program(), names=self.sampler.names,
+            updated=frozenset(variable.name for variable in self.plan.trainable),
             weights=[np.stack(column) for column in zip(*kept, strict=True)], losses=losses,
         )
         self.seconds["base"] = sum(self.step_times)
@@ -127,7 +133,11 @@ class Player:
 
     def play_variant(self, variant: str) -> None:
         """One of VARIANTS, from the beginning."""
-        if variant in ULPS:
+        if self.half and variant in (*ULPS, NOISE):
+            # Weights are float32: moved by one of its ulps they are the same ones in the half type.
+            self._control(f"one ulp of {self.half} in every step, {VARIANTS.index(variant) + 1}", self.first,
+                          nudges=VARIANTS.index(variant) * self.steps)
+        elif variant in ULPS:
             self._control(variant, self._moved(self.first, ULPS.index(variant)))
         elif variant == NOISE:
             self._control(variant, self.first, noise=0)
@@ -148,10 +158,10 @@ class Player:
         self.trajectory.controls[name] = self._distance(session, self.first, 0)
         session.close()
 
-    def _control(self, name: str, state: State, offset: int = 0, *, noise: int | None = None) -> None:
-        self.trajectory.controls[name] = self._distance(self.session, state, offset, noise=noise)
+    def _control(self, name: str, state: State, offset: int = 0, **moved: int) -> None:
+        self.trajectory.controls[name] = self._distance(self.session, state, offset, **moved)
 
-    def _distance(self, session: Session, state: State, offset: int, *, noise: int | None = None) -> Distance:
+    def _distance(self, session: Session, state: State, offset: int, **moved: int) -> Distance:
         base = self.trajectory.weights
         squares: list[list[float]] = []
 
@@ -162,21 +172,25 @@ class Player:
                                 for ours, theirs in zip(sample, base, strict=True)])
 
         look(state.weights)
-        losses = self._lock_step(session, state, offset, look, noise=noise)
+        losses = self._lock_step(session, state, offset, look, **moved)
         return Distance(np.array(squares).reshape(self.steps + 1, len(base)), losses)
 
     def _lock_step(
         self, session: Session, state: State, offset: int, look: Callable[[Weights], None], *, noise: int | None = None,
+        nudges: int | None = None,
     ) -> np.ndarray:
-        """Plays all steps one by one; look: gets the weights after each; noise: the seed of what they are moved by.
-        float64 [steps], the losses."""
+        """Plays all steps one by one; look: gets the weights after each; noise: the seed of what they are moved by
+        then; nudges: of what they are moved by for the time of each step. float64 [steps], the losses."""
         session.load(state)
         losses, self.step_times = [], []
         for step in range(offset, offset + self.steps):
+            before = None if nudges is None else self._nudged(session, nudges + step)
             began = time.perf_counter()
             session.train(step, step + 1)
             session.wait()
             self.step_times.append(time.perf_counter() - began)
+            if before is not None:
+                self._taken_back(session, *before)
             # One at a time: what a session keeps of other variants' steps is not this one's.
             losses.append(session.collect().losses[-1:])
             look(self.given.backend.weights_of(session.model))
@@ -186,8 +200,37 @@ class Player:
                 session.load(State(moved.weights, {}, left.iterations))
         return np.concatenate(losses).astype(np.float64)
 
+    def _nudged(self, session: Session, seed: int) -> tuple[Weights, Weights]:
+        """(the trained weights, the same as the session has them now: one ulp of the half type away)."""
+        state = session.state()
+        kept = {variable.name: np.array(state.weights[variable.name]) for variable in self.plan.trainable}
+        moved = one_half_ulp(kept, str(self.half), seed)
+        session.load(State({**state.weights, **moved}, {}, state.iterations))
+        return kept, moved
+
+    def _taken_back(self, session: Session, kept: Weights, moved: Weights) -> None:
+        """Leaves of a step from moved weights what it changed them by."""
+        state = session.state()
+        back = {name: np.asarray(kept[name] + (state.weights[name] - moved[name]), kept[name].dtype) for name in kept}
+        session.load(State({**state.weights, **back}, {}, state.iterations))
+
     def _moved(self, state: State, seed: int) -> State:
         return State(one_ulp(state.weights, self.plan.dtype, seed), state.slots, state.iterations)
+
+    def play_again(self) -> None:
+        """The first steps, after everything else. A session's state is all that a step begins with: what is left of
+        earlier steps beside it (gradients, running sums, random numbers) would move the controls as it moves the
+        training, and so hide behind them."""
+        self.session.load(self.first)
+        steps = min(AGAIN, self.steps)
+        for step in range(steps):
+            self.session.train(step, step + 1)
+        self.session.wait()
+        self.session.collect()
+        sample = self.sampler(self.given.backend.weights_of(self.session.model))
+        moments = [array[steps:steps + 1] for array in self.trajectory.weights]
+        squares = squares_between([array[None] for array in sample], moments).sum(1)
+        self.trajectory.again = float(relative(squares, norms_of(moments).sum(1))[0])
 
     # -- the program that is timed
 
@@ -228,7 +271,8 @@ def joined(tapes: list[Tape]) -> Tape:
 def fresh(first: State, other: State) -> State:
     """The state of another seed, with the slots that a fresh optimizer has. first: of the base, slots and all."""
     slots = {
-        slot: {name: _slot(first, other, name, array) for name, array in arrays.items()}
+        slot: {name: _slot(first, other, name, array) if name in first.weights else array
+               for name, array in arrays.items()}
         for slot, arrays in first.slots.items()
     }
     return State(other.weights, {**slots, **other.slots}, other.iterations)

@@ -1,8 +1,8 @@
 """How a training is executed: device, precision, tier, compilation, threads, determinism."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from harness.errors import SpecError, did_you_mean
 from harness.spec.configured import Configured
@@ -12,6 +12,23 @@ PROGRAMS = {
     "tensorflow": ("graph loop", "xla loop", "xla step"),
     "pytorch": ("eager", "captured step", "inductor", "inductor step", "cuda graph"),
 }
+
+Precision = Literal["float32", "tf32", "float64", "mixed_float16", "mixed_bfloat16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+# Keras's dtype policies of two dtypes -> what layers compute in; their weights are float32.
+MIXED: dict[str, Literal["float16", "bfloat16"]] = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+# How else people call the half types.
+HALVES = {"fp16": "mixed_float16", "float16": "mixed_float16", "half": "mixed_float16", "f16": "mixed_float16",
+          "16": "mixed_float16", "16-mixed": "mixed_float16", "bf16": "mixed_bfloat16", "bfloat16": "mixed_bfloat16",
+          "bf16-mixed": "mixed_bfloat16"}
+
+
+def _precision(value: Any) -> Any:
+    if value in PRECISIONS:
+        return value
+    meant = HALVES.get(str(value).lower())
+    raise SpecError(f"unknown precision {value!r}.", hint=f"Did you mean {meant!r}? Weights stay in float32."
+                    if meant else did_you_mean(value, PRECISIONS))
 
 
 def no_tf32() -> SpecError:
@@ -27,6 +44,9 @@ class Execution(Configured):
     tier: "tuned" (the loop inside the framework) or "idiomatic" (model.fit; a DataLoader loop).
     compile: "auto" lets the backend choose by the kind of model; "none", "xla" or "inductor" say it.
     precision: "tf32" is float32 whose products a GPU rounds to 11 significant bits; "float32" is without that.
+        "mixed_float16" and "mixed_bfloat16" are Keras's dtype policies: weights, loss and metrics in float32, layers
+        in the half type. mixed_float16 scales the loss, as Keras's compile does.
+    initial_scale, dynamic_growth_steps: of the loss under mixed_float16, as in Keras's LossScaleOptimizer.
     program: one of PROGRAMS by name, for the backend that has it; "auto" leaves it to `compile`, and in timed blocks
         to a pilot that tries them all.
     threads: of each thread pool; 0 leaves the framework's default.
@@ -35,13 +55,15 @@ class Execution(Configured):
     """
 
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    precision: Literal["float32", "tf32", "float64"] = "float32"
+    precision: Annotated[Precision, BeforeValidator(_precision)] = "float32"
     tier: Literal["tuned", "idiomatic"] = "tuned"
     compile: Literal["auto", "none", "xla", "inductor"] = "auto"
     program: str = "auto"
     threads: int = Field(default=1, ge=0, le=1024)
     deterministic: bool = True
     random: Literal["auto", "tape", "native"] = "auto"
+    initial_scale: float = Field(default=2.0**15, gt=0, allow_inf_nan=False)
+    dynamic_growth_steps: int = Field(default=2000, ge=1)
 
     @model_validator(mode="after")
     def _one_program(self) -> "Execution":
@@ -60,8 +82,24 @@ class Execution(Configured):
 
     @property
     def dtype(self) -> Literal["float32", "float64"]:
-        """What weights and activations are kept in."""
+        """What weights are kept in, and activations too but in mixed precision."""
         return "float64" if self.precision == "float64" else "float32"
+
+    @property
+    def compute_dtype(self) -> Literal["float16", "bfloat16", "float32", "float64"]:
+        """What layers compute in and put out."""
+        return MIXED.get(self.precision, self.dtype)
+
+    @property
+    def policy(self) -> str:
+        """Keras's name of the dtype policy of all layers that have none of their own."""
+        return self.precision if self.precision in MIXED else self.dtype
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether the loss is scaled: float16 has no room for small gradients, bfloat16 has (keras/src/trainers/
+        trainer.py: compile)."""
+        return self.precision == "mixed_float16"
 
     @property
     def uses_tape(self) -> bool:

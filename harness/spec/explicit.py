@@ -8,15 +8,24 @@ from typing import Any
 from harness.spec.configured import Configured
 from harness.spec.dataset import DatasetSpec, Limit, Split
 from harness.spec.execution import Execution
+from harness.spec.lora import LoRA
+from harness.spec.phase import LayerDecay, Resize
 from harness.spec.preparation import Augmentation
 from harness.spec.recipe import EarlyStopping, Phase, Recipe
-from harness.spec.sources import FileSource
+from harness.spec.sources import Csv, FileSource, Images, Parquet
 
 # These are written as their arguments; everything else as {Name: {arguments}}.
-_BARE = (Recipe, Phase, EarlyStopping, DatasetSpec, Split, Limit, Execution, Augmentation, FileSource)
+_BARE = (Recipe, Phase, EarlyStopping, LoRA, LayerDecay, Resize, DatasetSpec, Split, Limit, Execution, Augmentation,
+         FileSource)
 
 # Left out at these defaults: what was recorded before there was such an argument keeps its id.
-_LATER: dict[tuple[type[Configured], str], Any] = {(Execution, "program"): "auto"}
+_LATER: dict[tuple[type[Configured], str], Any] = {
+    (Recipe, "pretrained_in"): None, (Recipe, "weights"): None, (Recipe, "new"): (),
+    (Phase, "lora"): None, (Phase, "merge_lora"): False, (Phase, "unfreeze_schedule"): {},
+    (Phase, "layer_decay"): None, (Phase, "resize"): {},
+    (Split, "contiguous"): "auto", (Images, "masks"): None, (Csv, "text"): (), (Parquet, "text"): (),
+    (Execution, "program"): "auto", (Execution, "initial_scale"): 2.0**15, (Execution, "dynamic_growth_steps"): 2000,
+}
 
 
 def explicit(value: Any) -> Any:

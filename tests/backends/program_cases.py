@@ -10,11 +10,11 @@ import numpy as np
 
 from harness import Input, Model, layers
 from harness.backends.contract import Backend, Session, State
-from harness.certify.controls import one_ulp
+from harness.certify.controls import one_half_ulp, one_ulp
 from harness.plan.binding import Arrays
 from harness.plan.compiler import compile_phase
 from harness.plan.initial import initial_weights
-from harness.spec.execution import Execution
+from harness.spec.execution import MIXED, Execution
 from harness.spec.recipe import Recipe
 
 # Batches of 8, 8 and 4, twice: both sizes come back.
@@ -74,7 +74,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 @dataclass
 class Case:
-    """A plan with its data. weighted: examples have weights."""
+    """A plan with its data. dtype: a precision. weighted: examples have weights."""
 
     model: str
     recipe: str = "adam"
@@ -83,20 +83,21 @@ class Case:
 
     def __post_init__(self) -> None:
         self.spec = MODELS[self.model]()
+        kept = Execution(precision=self.dtype).dtype
         rng = np.random.default_rng(0)
         x = {item.name: rng.integers(0, 9, (EXAMPLES, *item.shape[1:])).astype(np.int32)
-             if item.dtype == "int32" else rng.normal(size=(EXAMPLES, *item.shape[1:])).astype(self.dtype)
+             if item.dtype == "int32" else rng.normal(size=(EXAMPLES, *item.shape[1:])).astype(kept)
              for item in self.spec.inputs}
         losses = {"label": "sparse_categorical_crossentropy", "value": "mse"}
         names = self.spec.outputs
         loss = {name: losses[name] for name in names} if len(names) > 1 else losses[names[0]]
         recipe = Recipe(loss=loss, optimizer=RECIPES[self.recipe], batch_size=BATCH, epochs=EPOCHS)
         self.plan = compile_phase(
-            self.spec, recipe.resolved_phases()[0], index=0, examples=EXAMPLES, seed=0, dtype=self.dtype,
+            self.spec, recipe.resolved_phases()[0], index=0, examples=EXAMPLES, seed=0, dtype=kept,
             collect_outputs=True, weighted=self.weighted)
         y = {"label": rng.integers(0, CLASSES, EXAMPLES).astype(np.int32),
-             "value": rng.normal(size=(EXAMPLES, 1)).astype(self.dtype)}
-        weight = rng.random(EXAMPLES).astype(self.dtype) if self.weighted else None
+             "value": rng.normal(size=(EXAMPLES, 1)).astype(kept)}
+        weight = rng.random(EXAMPLES).astype(kept) if self.weighted else None
         self.arrays = Arrays(x, {name: y[name] for name in names}, weight)
         self.state = State(initial_weights(self.spec, 0))
 
@@ -109,7 +110,9 @@ class Case:
         """Everything that a training leaves, by name. moved: from weights that are one ulp away."""
         first = session.state()
         if moved:
-            session.load(State(one_ulp(first.weights, self.dtype, 0), {}, 0))
+            half = MIXED.get(self.dtype)
+            near = one_half_ulp(first.weights, half, 0) if half else one_ulp(first.weights, self.dtype, 0)
+            session.load(State(near, {}, 0))
         played = []
         for begin, end in self.plan.tape.epoch_bounds():
             for start, stop in [(step, step + 1) for step in range(begin, end)] if lock_step else [
@@ -143,13 +146,13 @@ def furthest(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -
 
 
 def same(backend: Backend, case: Case, program: str) -> str | None:
-    """What is wrong with a program: in float64 it is the lock-step training to 1e-9, in float32 to ten times what one
-    ulp in the first weights makes of it."""
+    """What is wrong with a program: in float64 it is the lock-step training to 1e-9, else to ten times what one ulp
+    (in mixed precision: of the half type) in the first weights makes of it."""
     reference = case.played(case.open(backend, compile="none"), lock_step=True)
     session = case.open(backend, program=program)
     apart, name = furthest(case.played(session), reference)
     limit = 1e-9
-    if case.dtype == "float32":
+    if case.dtype != "float64":
         control, _ = furthest(case.played(case.open(backend, compile="none"), lock_step=True, moved=True), reference)
         limit = max(10 * control, 1e-5)
     session.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import SpecError
-from harness.spec.execution import PROGRAMS, Execution
+from harness.spec.execution import MIXED, PROGRAMS, Execution
 from harness.spec.explicit import explicit
 from tests.backends.program_cases import MODELS, RECIPES
 
@@ -34,9 +34,13 @@ SWEEP = {
     "pytorch": [" / ".join(item) for item in product(("inductor", "inductor step"), MODELS, ("adam",), ("float64",))]
     + [f"inductor step / mlp / {recipe} / float64" for recipe in list(RECIPES)[1:]]
     + [f"captured step / {model} / {recipe} / float64" for model in MODELS for recipe in RECIPES]
-    + [f"inductor step / {model} / adam / float32" for model in MODELS],
+    + [f"inductor step / {model} / adam / float32" for model in MODELS]
+    + [f"captured step / {model} / adam / {policy}" for model in MODELS for policy in MIXED]
+    # Not float16: what Inductor fuses overflows less, so that it leaves out fewer steps.
+    + [f"{program} / mlp / accumulation / mixed_bfloat16" for program in ("inductor", "inductor step")],
     "tensorflow": [" / ".join(item) for item in product(PROGRAMS["tensorflow"], MODELS, RECIPES, ("float64",))]
-    + [f"{program} / {model} / adam / float32" for program in PROGRAMS["tensorflow"] for model in MODELS],
+    + [f"{program} / {model} / adam / float32" for program in PROGRAMS["tensorflow"] for model in MODELS]
+    + [f"xla loop / {model} / accumulation / {policy}" for model in ("mlp", "cnn") for policy in MIXED],
 }
 
 

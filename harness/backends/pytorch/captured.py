@@ -145,7 +145,8 @@ def resident(session: Session) -> list[Tensor]:
              *network.buffers(), *([] if session.keys is None else [session.keys]),
              *(module.key for module in drawing if module.key is not None),
              *(module.normal_table for module in drawing if module.normal_table is not None),
-             *(key for _, key in network.keys_of_call.values())]
+             *(key for _, key in network.keys_of_call.values()),
+             *([] if session.optimizer.loss_scale is None else [session.optimizer.loss_scale.scale])]
     return list({id(tensor): tensor for tensor in found}.values())
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from harness.backends import process
-from harness.backends.probes import precision_of
+from harness.backends.probes import precision_of, probed_layer
 from harness.backends.pytorch import compilation, runtime
+from harness.backends.pytorch.runtime import around, policy_of
 from harness.spec.execution import Execution
 
 # Large enough that every thread of the pool gets a part; about 25 ms on one core.
@@ -33,7 +35,10 @@ def conditions(execution: Execution) -> dict[str, Any]:
         weight = torch.from_numpy(kernel).to(device).permute(3, 2, 0, 1).contiguous()
         return _array(torch.nn.functional.conv2d(x, weight).permute(0, 2, 3, 1), products)
 
-    precision = precision_of(matmul, convolution, execution.dtype)
+    mixed = execution.compute_dtype != execution.dtype
+    precision = precision_of(
+        _of_layer("matmul", execution, device, products) if mixed else matmul,
+        _of_layer("convolution", execution, device, products) if mixed else convolution, execution.dtype)
     return {
         "backend": "pytorch",
         "device": _device(products[0].device),
@@ -50,6 +55,22 @@ def conditions(execution: Execution) -> dict[str, Any]:
         "compile": {"wanted": execution.compile, **_active(execution)},
         "environment": process.variables(),
     }
+
+
+def _of_layer(
+    kind: str, execution: Execution, device: torch.device, kept: list[torch.Tensor],
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The product as a layer of a network computes it that is built as the session's: mixed precision is a matter of
+    layers (tuned) or of what is around them (idiomatic), not of a switch."""
+    from harness.backends.pytorch.model import build_network
+
+    def product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        spec, policy = probed_layer(kind, first.shape, second.shape), policy_of(execution)
+        network = build_network(spec, {f"{kind}/kernel": second}, policy).to(device).eval()
+        with around(execution, device, policy)():
+            return _array(network(torch.from_numpy(first).to(device)), kept)
+
+    return product
 
 
 def _active(execution: Execution) -> dict[str, Any]:

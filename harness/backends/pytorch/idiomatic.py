@@ -1,5 +1,7 @@
 """The idiomatic tier in PyTorch: what its own tutorials do. A DataLoader, one Python step per batch, the
-loss read after every step, the optimizer without fused kernels."""
+loss read after every step, the optimizer without fused kernels. In mixed precision torch.autocast around the forward
+pass, which decides by operation what is computed in the half type, and under float16 a scaled loss by the rule of
+torch.amp.GradScaler, which is Keras's."""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ class IdiomaticSession(Session):
             weights = tensors[targets] if self.w is not None else None
             loss, _, outputs = self.loss(tensors[:inputs], tensors[inputs:targets], weights)
             self.optimizer.scaled(loss).backward()
-            self.optimizer.step(float(tape.learning_rates[step]))
+            self.optimizer.step(self.learning_rate(step))
             self.read_losses.append(loss.item())
             if self.plan.collect_outputs:
                 self.kept_outputs.append(self.objective.activated(outputs))

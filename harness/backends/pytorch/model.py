@@ -12,10 +12,12 @@ from torch import nn
 
 from harness.backends.pytorch.building import WithoutFirstValues, build_module, module_names
 from harness.backends.pytorch.masks import MaskBook, makes_masks
+from harness.backends.pytorch.mixed_precision import MixedPrecision, is_mixed, variable_dtype
 from harness.backends.pytorch.overwriting import overwriting_layers
 from harness.backends.pytorch.randomness import Keyed
 from harness.backends.pytorch.weights import read_weight, weight_maps, write_weight
 from harness.errors import SpecError
+from harness.spec.execution import MIXED
 from harness.spec.layers.base import Layer
 from harness.spec.layers.core import Embedding
 from harness.spec.model import ModelSpec, Node, Reference
@@ -46,7 +48,8 @@ class Network(nn.Module):
     """The model's layers under their own names in `layers`, called in the spec's order.
 
     forward(*inputs) returns a tensor, or a tuple if the model has several outputs. A layer's name may hold
-    characters that torch's module names may not ("."): they are replaced there, and there only.
+    characters that torch's module names may not ("."): they are replaced there, and there only. dtype: of weights and
+    activations, or one of Keras's mixed policies.
     """
 
     mask_book: type[MaskBook] = MaskBook
@@ -69,10 +72,13 @@ class Network(nn.Module):
         self.input_names = tuple(item.name for item in spec.inputs)
         # Whole numbers become floating-point where they meet another layer than an Embedding, as in Keras: only
         # where the model has such inputs, because every call would have to look.
-        self.promoted_to = DTYPES[dtype] if dtype else None
+        self.promoted_to = DTYPES[MIXED.get(dtype, dtype)] if dtype else None
         # Layers that compute in another dtype than the model, to which their inputs are cast, as Keras casts them.
         self.own_dtypes = _own_dtypes(spec, dtype)
-        self.promotes = _meets_whole_numbers(spec) or bool(self.own_dtypes) or meets_other_types(spec)
+        halves = _mixed_layers(spec, dtype)
+        self.mixed = MixedPrecision(self, halves) if halves else None
+        self.promotes = (self.mixed is not None or _meets_whole_numbers(spec) or bool(self.own_dtypes)
+                         or meets_other_types(spec))
         self.masked = makes_masks(spec)  # whether there is anything to keep book of
         self.chain = _chain(self)
         # Call -> the modules that draw in it and their key, where a layer that draws is called more than once.
@@ -104,6 +110,9 @@ class Network(nn.Module):
     ) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor | None, ...]]:
         """(outputs, their masks). before_activation: calls that give what comes before their activation,
         because the loss is computed from it."""
+        if self.mixed is not None and not self.mixed.active:
+            with self.mixed.half_weights():
+                return self.run(inputs, before_activation)
         if self.chain is not None:
             return (self._run_chain(inputs[0], self.chain, bool(before_activation)),), (None,)
         values: dict[str, torch.Tensor] = dict(zip(self.input_names, inputs, strict=True))
@@ -131,6 +140,8 @@ class Network(nn.Module):
         if self.promotes:
             feeds = [self._promoted(x, step) for x in feeds]
         arguments = {key: _resolve(value, values) for key, value in step.arguments.items()} if step.arguments else {}
+        if arguments and self.mixed is not None:
+            arguments = {key: self._promoted_each(value, step) for key, value in arguments.items()}
         if bare:
             values[step.output] = step.module.pre_activation(*feeds)  # type: ignore[operator]
             masks.hand_on(step.output, step.inputs[0])
@@ -144,6 +155,8 @@ class Network(nn.Module):
             seen = masks.seen(step.inputs, several)
             result = step.module(*feeds, **({} if seen is None else {"masks": seen}), **arguments)
             masks.settle(step.module, step.output, step.inputs, feeds, several)
+        if self.mixed is not None:
+            result = self.mixed.narrowed(step.layer, result)
         if isinstance(result, tuple):
             for index, item in enumerate(result):
                 values[step.output if index == 0 else f"{step.output}:{index}"] = item
@@ -156,7 +169,15 @@ class Network(nn.Module):
             return x
         if not x.is_floating_point() and (x.dtype == torch.bool or isinstance(layer, Embedding)):
             return x
+        if self.mixed is not None and x.is_floating_point() and not self.mixed.casts_inputs(step.layer):
+            return x
         return x.to(self.own_dtypes.get(step.layer, self.promoted_to))
+
+    def _promoted_each(self, value: Any, step: Step) -> Any:
+        """An argument of a call: a tensor, several, or a plain value. Only floating-point ones are cast."""
+        if isinstance(value, torch.Tensor):
+            return self._promoted(value, step) if value.is_floating_point() else value
+        return [self._promoted_each(item, step) for item in value] if isinstance(value, list) else value
 
     def use_tape(self, stochastic: Sequence[str], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """Lets dropout and noise read their random bits from the returned int32 [calls, 2] tensor, which the
@@ -192,9 +213,9 @@ class Network(nn.Module):
 def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str) -> Network:
     """The network with its weights, in channels-last memory format."""
     with WithoutFirstValues():
-        network = Network(spec, dtype).to(DTYPES[dtype])
-    for name, own in network.own_dtypes.items():
-        network.layer(name).to(own)
+        network = Network(spec, dtype).to(DTYPES[variable_dtype(dtype)])
+    for name in network.own_dtypes:
+        network.layer(name).to(DTYPES[variable_dtype(spec.layers[name].dtype or dtype)])
     network.set_weights(weights)
     # Not network.to(memory_format=...): it takes one format, for kernels over images or over volumes.
     for tensor in (*network.parameters(), *network.buffers()):
@@ -204,18 +225,26 @@ def build_network(spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str
 
 
 def _own_dtypes(spec: ModelSpec, dtype: str | None) -> dict[str, torch.dtype]:
-    """Layer -> its dtype, where that is not the model's. Raises SpecError for a policy of two dtypes."""
+    """Layer -> what it computes in, where that is not the model's."""
     found = {}
     for name in spec.first_calls:
         own = spec.layers[name].dtype
         if own is None or own == dtype or isinstance(spec.layers[name], Operation):
             continue
-        if own not in DTYPES:
+        if own not in DTYPES and not is_mixed(own):
             raise SpecError(f"the PyTorch backend has no dtype {own!r} of a single layer.",
                             where=f"model {spec.name!r}, layer {name!r}",
-                            hint=f"Use one of {', '.join(DTYPES)}, or choose the precision of the whole run.")
-        found[name] = DTYPES[own]
+                            hint=f"Use one of {', '.join((*DTYPES, *MIXED))}, or choose the precision of the whole "
+                                 "run.")
+        found[name] = DTYPES[MIXED.get(own, own)]
     return found
+
+
+def _mixed_layers(spec: ModelSpec, dtype: str | None) -> dict[str, torch.dtype]:
+    """Layer -> the half type that it computes in with weights of float32."""
+    policies = {name: spec.layers[name].dtype or dtype for name in spec.first_calls
+                if not isinstance(spec.layers[name], Operation)}
+    return {name: DTYPES[MIXED[policy]] for name, policy in policies.items() if policy in MIXED}
 
 
 def _meets_whole_numbers(spec: ModelSpec) -> bool:

@@ -27,7 +27,7 @@ from harness.plan.plan import Plan
 from harness.spec.execution import PROGRAMS, Execution
 
 if TYPE_CHECKING:
-    from harness.backends.pytorch.session import Session
+    from harness.backends.pytorch.session import Objective, Session
 
 NAMES = PROGRAMS["pytorch"]
 EAGER, CAPTURED, INDUCTOR, INDUCTOR_STEP, CUDA_GRAPH = NAMES
@@ -90,12 +90,22 @@ def _missing_compiler(device: torch.device) -> str | None:
     return "Inductor needs a C++ compiler on a CPU, and there is none"
 
 
-def compiled_loss(name: str, objective: Callable[..., Any]) -> Callable[..., Any]:
+def compiled_loss(name: str, objective: Objective) -> Callable[..., Any]:
     """(inputs, targets, sample weights) -> what Objective gives, as that program computes it."""
     if name != INDUCTOR:
         return objective
     _quiet_inductor()
-    return torch.compile(objective, dynamic=False)
+    compiled = torch.compile(objective, dynamic=False)
+    mixed = objective.network.mixed
+    if mixed is None:
+        return compiled
+
+    def of_half_weights(*batch: Any) -> Any:
+        # Outside, where the copies' gradients go on to the weights; a compiled module cannot be given other weights.
+        with mixed.half_weights():
+            return compiled(*batch)
+
+    return of_half_weights
 
 
 def step_of(name: str, session: Session) -> Step | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -41,6 +43,22 @@ def configure(execution: Execution) -> dict[str, Any]:
         "precision": {"matmul_tf32": bool(torch.backends.cuda.matmul.allow_tf32),
                       "convolution_tf32": bool(torch.backends.cudnn.allow_tf32)},
     }
+
+
+def policy_of(execution: Execution) -> str:
+    """The dtype policy of the network's layers. The idiomatic tier has none: its tutorials write torch.autocast."""
+    return execution.dtype if execution.tier == "idiomatic" else execution.policy
+
+
+def around(
+    execution: Execution, device: torch.device, policy: str,
+) -> Callable[[], contextlib.AbstractContextManager[Any]]:
+    """What each forward pass of a network of that policy stands in: torch.autocast where mixed precision is wanted and
+    its layers have no policy for it."""
+    if execution.policy == policy:
+        return contextlib.nullcontext
+    half = {"float16": torch.float16, "bfloat16": torch.bfloat16}[execution.compute_dtype]
+    return functools.partial(torch.autocast, device.type, half)
 
 
 def versions() -> dict[str, str]:

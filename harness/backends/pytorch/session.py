@@ -3,6 +3,7 @@ the loop over steps, the optimizer's fused kernels."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +14,11 @@ from harness.backends.contract import Played, State, Weights
 from harness.backends.pytorch import compilation, inference, programs, runtime, session_trace
 from harness.backends.pytorch.activations import ACTIVATIONS, r32
 from harness.backends.pytorch.losses import loss_function
+from harness.backends.pytorch.mixed_precision import as_computed, whole
 from harness.backends.pytorch.model import DTYPES, Network, build_network
 from harness.backends.pytorch.optimizers import OptimizedVariable, build_optimizer
 from harness.backends.pytorch.optimizers.layout import Layout
+from harness.backends.pytorch.optimizers.loss_scale import LossScale
 from harness.backends.pytorch.penalties import activity_penalties, penalty_function
 from harness.backends.pytorch.weights import weight_maps
 from harness.plan.binding import Arrays
@@ -33,10 +36,13 @@ class Session:
     def __init__(
         self, plan: Plan, state: State, data: Arrays, execution: Execution, network: Network | None = None
     ) -> None:
-        self.plan = plan
+        # A user's module has no dtype policies either.
+        policy = runtime.policy_of(execution) if network is None else execution.dtype
+        self.plan = plan = as_computed(plan, policy)
         self.device = runtime.device_of(execution)
+        self.around = runtime.around(execution, self.device, policy)
         self.dtype = DTYPES[plan.dtype]
-        built = build_network(plan.spec, state.weights, plan.dtype) if network is None else network
+        built = build_network(plan.spec, state.weights, policy) if network is None else network
         self.model = built.to(self.device)
         self.keys = (
             self.model.use_tape(plan.stochastic, self.device, self.dtype)
@@ -46,7 +52,10 @@ class Session:
         self.variables = [_optimized(self.model, variable) for variable in plan.trainable]
         fused = execution.tier == "tuned"
         self.optimizer = build_optimizer(plan.optimizer, self.variables, plan.dtype, fused=fused)
-        self.objective = Objective(plan, self.model)
+        if execution.scales_loss:
+            self.optimizer.loss_scale = LossScale(
+                execution.initial_scale, execution.dynamic_growth_steps, self.device)
+        self.objective = Objective(plan, self.model, self.around)
         self.program_name = programs.program_of(execution, plan)
         self.loss = programs.compiled_loss(self.program_name, self.objective)
         self.x = [torch.from_numpy(data.x[item.name]).to(self.device) for item in plan.spec.inputs]
@@ -71,7 +80,9 @@ class Session:
                 play(step, rows, self.learning_rate(step))
 
     def learning_rate(self, step: int) -> float:
-        """That of a step of the tape."""
+        """That of a step of the tape. Schedules count the steps of the optimizer, and none that it left out."""
+        if self.optimizer.loss_scale is not None:
+            step = min(self.optimizer.iterations - self.plan.first_iteration, step)
         return float(self.plan.tape.learning_rates[step])
 
     def batch(self, rows: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor | None]:
@@ -133,11 +144,12 @@ class Session:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
-        return predict(self.model, x, batch_size)
+        with self.around():
+            return predict(self.model, x, batch_size)
 
     def inference(self, batch_size: int) -> Callable[[], None]:
         return inference.warmed(self.model, self.x, batch_size, self.device, idiomatic=not self.fused,
-                                compiled="inductor" in self.program_name)
+                                compiled="inductor" in self.program_name, around=self.around)
 
     # -- state
 
@@ -185,11 +197,16 @@ class Objective:
     """(inputs, targets, sample weights) -> (total loss with regularisation, each output's own loss, the outputs that
     have one). The losses of single outputs are left out where there is only one.
 
-    Where Keras's loss goes back to the logits, the outputs are those logits; `activated` gives predictions.
+    Where Keras's loss goes back to the logits, the outputs are those logits; `activated` gives predictions. around:
+    what the forward pass stands in (torch.autocast).
     """
 
-    def __init__(self, plan: Plan, network: Network) -> None:
+    def __init__(
+        self, plan: Plan, network: Network,
+        around: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> None:
         self.network = network
+        self.around = around
         self.recovered = frozenset(plan.recovered)
         self.positions = [plan.spec.outputs.index(output.node) for output in plan.outputs]
         self.terms = [(loss_function(output.loss), output.weight, output.recovered) for output in plan.outputs]
@@ -220,7 +237,8 @@ class Objective:
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
         if self.activity is not None:
             self.activity.start()
-        outputs, masks = self.network.run(x, self.recovered)
+        with self.around():
+            outputs, masks = self.network.run(x, self.recovered)
         total: torch.Tensor | None = None
         parts: list[torch.Tensor] = []
         for (function, factor, recovered), position, target in zip(self.terms, self.positions, y, strict=True):
@@ -246,7 +264,7 @@ class Objective:
     def activated(self, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """Predictions from what the loss was computed from."""
         return tuple(
-            ACTIVATIONS[recovered](output.detach()) if recovered else output.detach()
+            whole(ACTIVATIONS[recovered](output.detach()) if recovered else output.detach())
             for output, (_, _, recovered) in zip(outputs, self.terms, strict=True)
         )
 
@@ -261,7 +279,7 @@ def predict(network: Network, x: Mapping[str, np.ndarray], batch_size: int) -> t
         feeds = [torch.from_numpy(np.ascontiguousarray(x[name][begin : begin + batch_size])).to(device)
                  for name in network.input_names]
         result = network(*feeds)
-        parts.append([item.cpu().numpy() for item in (result if isinstance(result, tuple) else (result,))])
+        parts.append([whole(item).cpu().numpy() for item in (result if isinstance(result, tuple) else (result,))])
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 

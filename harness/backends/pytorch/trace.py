@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from harness.backends.contract import TraceRequest, Weights
+from harness.backends.pytorch.mixed_precision import variable_dtype, whole
 from harness.backends.pytorch.model import DTYPES, Network, build_network
 from harness.backends.pytorch.weights import weight_maps
 
@@ -15,7 +16,7 @@ from harness.backends.pytorch.weights import weight_maps
 def trace(request: TraceRequest) -> Weights:
     """See backends/contract.py: Backend.trace."""
     network = build_network(request.spec, request.weights, request.dtype)
-    dtype = DTYPES[request.dtype]
+    dtype = DTYPES[variable_dtype(request.dtype)]
     inputs = {name: _tensor(array, dtype) for name, array in request.inputs.items()}
     found: Weights = {}
     network.eval()
@@ -70,5 +71,5 @@ def _tensor(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.detach().cpu().numpy()
+    array: np.ndarray = whole(tensor.detach()).cpu().numpy()
     return array

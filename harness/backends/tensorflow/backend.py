@@ -8,6 +8,7 @@ import keras
 
 from harness.backends.contract import Session, State, TraceRequest, Weights
 from harness.backends.tensorflow import model, programs, runtime, session
+from harness.backends.tensorflow.layers import REPLACED
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
@@ -34,7 +35,7 @@ class TensorFlow:
 
     def problems(self, plan: Plan) -> list[str]:
         kinds = {type(layer).__name__ for layer in plan.spec.layers.values()
-                 if type(layer) not in REGISTERED and not isinstance(layer, Operation)}
+                 if type(layer) not in REGISTERED and type(layer) not in REPLACED and not isinstance(layer, Operation)}
         return [f"Keras has no {kind} layer." for kind in kinds if not hasattr(keras.layers, kind)]
 
     def programs(self, execution: Execution, plan: Plan) -> list[str]:

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from harness.backends import process
-from harness.backends.probes import precision_of
+from harness.backends.probes import precision_of, probed_layer
+from harness.backends.tensorflow.model import build_model, whole
 from harness.spec.execution import Execution
 
 # Large enough that every thread of the pool gets a part; about 25 ms on one core.
@@ -25,10 +26,12 @@ def conditions(execution: Execution) -> dict[str, Any]:
     compiled = asks_for_xla(execution) or (execution.compile == execution.program == "auto" and on_gpu())
     threads = _threads()  # first: after a product of NumPy's the threads of its BLAS spin for a while
     products: list[tf.Tensor] = []
-    precision = precision_of(
-        _product(tf.matmul, compiled, products),
-        _product(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "VALID"), compiled, products), execution.dtype,
-    )
+    if execution.compute_dtype == execution.dtype:
+        matmul = _product(tf.matmul, compiled, products)
+        convolution = _product(lambda x, kernel: tf.nn.conv2d(x, kernel, 1, "VALID"), compiled, products)
+    else:
+        matmul, convolution = (_of_layer(kind, execution, compiled, products) for kind in ("matmul", "convolution"))
+    precision = precision_of(matmul, convolution, execution.dtype)
     return {
         "backend": "tensorflow",
         "device": _device(products[0].device),
@@ -92,6 +95,22 @@ def _product(
         result = graph(tf.constant(first), tf.constant(second))
         kept.append(result)
         return np.asarray(result.numpy())
+
+    return product
+
+
+def _of_layer(
+    kind: str, execution: Execution, compiled: bool, kept: list[tf.Tensor],
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The product as a layer of a model computes it that is built as the session's: mixed precision is a matter of
+    layers, not of a switch."""
+
+    def product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        model = build_model(probed_layer(kind, first.shape, second.shape), {f"{kind}/kernel": second}, execution.policy)
+        graph = tf.function(lambda x: model(x, training=False), jit_compile=compiled, autograph=False)
+        result = graph(tf.constant(first))
+        kept.append(result)
+        return np.asarray(whole(result).numpy())
 
     return product
 

@@ -7,6 +7,7 @@ in float64, so that it carries that mean's rounding.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,23 +18,27 @@ import tensorflow as tf
 from harness.backends.contract import Played
 from harness.backends.tensorflow import compilation
 from harness.backends.tensorflow.inference import warmed_keras
+from harness.backends.tensorflow.optimizers import iterations
 from harness.backends.tensorflow.session import Session
 from harness.plan.binding import Arrays
 from harness.plan.plan import Tape
 
 
 class StepLosses(keras.callbacks.Callback):
-    """Sets the rate and the random keys of every step, and takes the step's loss out of fit's running mean."""
+    """Sets the rate and the random keys of every step, and takes the step's loss out of fit's running mean. rate: the
+    learning rate of a batch of this call of fit."""
 
-    def __init__(self, sizes: np.ndarray, learning_rates: np.ndarray, keys: tuple[tf.Variable, np.ndarray]) -> None:
+    def __init__(
+        self, sizes: np.ndarray, rate: Callable[[int], float], keys: tuple[tf.Variable, np.ndarray],
+    ) -> None:
         super().__init__()
-        self.sizes, self.learning_rates = sizes, learning_rates
+        self.sizes, self.rate = sizes, rate
         self.keys, self.tape_keys = keys
         self.losses: list[float] = []
         self.total, self.count = 0.0, 0
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.model.optimizer.learning_rate = self.learning_rates[batch]
+        self.model.optimizer.learning_rate = self.rate(batch)
         self.keys.assign(self.tape_keys[batch])
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -91,13 +96,19 @@ class IdiomaticSession(Session):
             x = [self.source.x[item.name][rows] for item in self.plan.spec.inputs]
             y = [self.source.y[output.name][rows] for output in self.plan.outputs]
             weights = None if self.source.sample_weight is None else self.source.sample_weight[rows]
-            steps = StepLosses(tape.sizes[begin:end], tape.learning_rates[begin:end],
+            steps = StepLosses(tape.sizes[begin:end], functools.partial(self._rate, begin),
                                (self.step_keys, tape.keys[begin:end]))
             self.model.fit(
                 x if len(x) > 1 else x[0], y if len(y) > 1 else y[0], sample_weight=weights, batch_size=size,
                 epochs=1, shuffle=False, verbose=0, callbacks=[steps],
             )
             self.fit_losses += steps.losses
+
+    def _rate(self, begin: int, batch: int) -> float:
+        step = begin + batch
+        if self.execution.scales_loss:  # see Session.update
+            step = min(iterations(self.optimizer) - self.plan.first_iteration, step)
+        return float(self.plan.tape.learning_rates[step])
 
     def collect(self) -> Played:
         losses, self.fit_losses = np.asarray(self.fit_losses), []

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from harness.backends.tensorflow.layers import build_layer
 from harness.backends.tensorflow.layers.merging import broadcasting
@@ -15,6 +16,7 @@ from harness.backends.tensorflow.layers.operations import build_operation, call_
 from harness.backends.tensorflow.layers.stock import numpy
 from harness.backends.tensorflow.randomness import Keys
 from harness.errors import SpecError
+from harness.spec.execution import MIXED
 from harness.spec.layers.base import Layer, Shape
 from harness.spec.model import ModelSpec, Node, Reference
 from harness.spec.operations.base import Operation
@@ -24,7 +26,8 @@ from harness.spec.order import execution_order
 def build_model(
     spec: ModelSpec, weights: Mapping[str, np.ndarray], dtype: str, keys: Keys | None = None
 ) -> keras.Model:
-    """The functional model with its weights. keys: where dropout and noise come from the tape."""
+    """The functional model with its weights. dtype: of all layers that have none of their own, a dtype policy of
+    Keras's. keys: where dropout and noise come from the tape."""
     for name in spec.first_calls:
         # The operations behind masks are named as layers are ("concatenate"): count past the names of the spec.
         keras.backend.get_uid(re.sub(r"_\d+$", "", name))
@@ -59,7 +62,7 @@ def _called(spec: ModelSpec, node: Node, layer: Any, tensors: Mapping[str, Any],
     feeds = [tensors[reference] for reference in node.inputs]
     declared = spec.layers[node.layer]
     if isinstance(declared, Operation):
-        return call_operation(layer, declared, feeds, node.arguments, spec.input_shapes(node), dtype)
+        return call_operation(layer, declared, feeds, node.arguments, spec.input_shapes(node), variable_dtype(dtype))
     arguments = {key: _resolve(value, tensors) for key, value in node.arguments.items()}
     takes_list = not declared.call_arguments and _reads_list(layer)
     return layer(feeds, **arguments) if takes_list else layer(*feeds, **arguments)
@@ -137,11 +140,21 @@ def _layer(
     layer: Layer, name: str, dtype: str, keys: Keys | None, shapes: tuple[Shape, ...]
 ) -> keras.layers.Layer:
     if isinstance(layer, Operation):
-        return build_operation(layer, _keras_name(name), dtype)
+        return build_operation(layer, _keras_name(name), variable_dtype(dtype))
     common: dict[str, Any] = {"name": _keras_name(name), "dtype": layer.dtype or dtype, "trainable": layer.trainable}
+    _refuse_lost_gradients(layer, name, common["dtype"])
     if keys is not None and layer.stochastic:
         common["keys"] = keys
     return broadcasting(layer, shapes, **common) or build_layer(layer, keyed=keys is not None, **common)
+
+
+def _refuse_lost_gradients(layer: Layer, name: str, policy: str) -> None:
+    """TensorFlow's kernels that enlarge images so have gradients of float32 alone: by values of a half type it is 0, or
+    an error at the first step."""
+    kind = getattr(layer, "interpolation", "nearest")
+    if policy in MIXED and kind not in ("nearest", "bilinear") and layer.canonical_name() == "UpSampling2D":
+        raise SpecError(f"TensorFlow has no gradient of {kind} interpolation in {MIXED[policy]}.",
+                        where=f"layer {name!r}", hint="Give the layer dtype: float32, or interpolation: bilinear.")
 
 
 def _reads_list(layer: keras.layers.Layer) -> bool:
@@ -159,7 +172,17 @@ def _resolve(value: Any, tensors: Mapping[str, Any]) -> Any:
 
 
 def _input_dtype(wanted: str, dtype: str) -> str:
-    return dtype if wanted.startswith("float") else wanted
+    return variable_dtype(dtype) if wanted.startswith("float") else wanted
+
+
+def variable_dtype(policy: str) -> str:
+    """What Keras keeps the weights of a layer of that policy in; the model's inputs and constants are of it too."""
+    return "float32" if policy in MIXED else policy
+
+
+def whole(x: Any) -> Any:
+    """A tensor of a half type as float32, any other as it is: what is shown, kept and summed is float32."""
+    return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 
 def _keras_name(name: str) -> str:

@@ -146,6 +146,17 @@ def build_optimizer(
     return made
 
 
+def loss_scaled(optimizer: Any, initial_scale: float, dynamic_growth_steps: int) -> Any:
+    """The optimizer as Keras's compile wraps it under mixed_float16 (keras/src/trainers/trainer.py)."""
+    return keras.optimizers.LossScaleOptimizer(
+        optimizer, initial_scale=initial_scale, dynamic_growth_steps=dynamic_growth_steps)
+
+
+def inner(optimizer: Any) -> Any:
+    """The optimizer without what scales the loss around it."""
+    return optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer
+
+
 def apply(
     optimizer: Any,
     gradients: Sequence[Any],
@@ -163,7 +174,7 @@ def apply(
     if multipliers is None or all(factor == 1 for factor in multipliers):
         optimizer.apply(gradients, list(variables))
         return
-    with _multiplied(optimizer, variables, multipliers):
+    with _multiplied(inner(optimizer), variables, multipliers):
         optimizer.apply(gradients, list(variables))
 
 
@@ -206,16 +217,17 @@ def _weight_decay_of(optimizer: Any, variable: Any) -> Any:
 
 def iterations(optimizer: Any) -> int:
     """Batches seen so far; with gradient accumulation, updates are fewer."""
-    return int(optimizer._iterations.numpy())
+    return int(inner(optimizer)._iterations.numpy())
 
 
 def finish(optimizer: Any, variables: Sequence[Any]) -> None:
     """What fit does at its end: moving averages, if there are any, take the weights' place."""
-    keras.optimizers.Optimizer.finalize_variable_values(optimizer, list(variables))
+    keras.optimizers.Optimizer.finalize_variable_values(inner(optimizer), list(variables))
 
 
 def slots(optimizer: Any, variables: Sequence[Any]) -> dict[str, list[np.ndarray | None]]:
     """{canonical slot name: its arrays in the variables' order}, None for a variable that has no such slot."""
+    optimizer = inner(optimizer)
     indices = [optimizer._get_variable_index(variable) for variable in variables]
     return {
         name: [None if kept[index] is None else _value(kept[index]).numpy() for index in indices]
@@ -227,6 +239,7 @@ def load_slots(
     optimizer: Any, variables: Sequence[Any], values: Mapping[str, Sequence[np.ndarray | None]], iterations: int
 ) -> None:
     """The inverse of `slots`. What is absent or None keeps its initial value."""
+    optimizer = inner(optimizer)
     for name, kept in _slot_variables(optimizer).items():
         for variable, value in zip(variables, values.get(name, ()), strict=False):
             slot = kept[optimizer._get_variable_index(variable)]
@@ -236,6 +249,40 @@ def load_slots(
     if isinstance(optimizer, keras.optimizers.Nadam):
         known = spec.Nadam(beta_1=float(optimizer.beta_1))
         optimizer._u_product.assign(known.momentum_product(int(optimizer.iterations)))
+
+
+def named_slots(
+    optimizer: Any, variables: Sequence[Any], names: Sequence[str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """The slots as a State has them: slot -> name of the variable -> array; "loss_scale" by Keras's names."""
+    found = {
+        slot: {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
+        for slot, arrays in slots(optimizer, variables).items()
+    }
+    if inner(optimizer) is not optimizer:
+        found["loss_scale"] = {"dynamic_scale": np.asarray(optimizer.dynamic_scale.numpy()),
+                               "step_counter": np.asarray(optimizer.step_counter.numpy(), np.int64)}
+    return found
+
+
+def load_named_slots(
+    optimizer: Any, variables: Sequence[Any], names: Sequence[str], values: Mapping[str, Mapping[str, np.ndarray]],
+    iterations: int,
+) -> None:
+    """The inverse of `named_slots`."""
+    load_slots(optimizer, variables, {slot: [arrays.get(name) for name in names] for slot, arrays in values.items()},
+               iterations)
+    if inner(optimizer) is not optimizer:
+        for name, value in values.get("loss_scale", {}).items():
+            getattr(optimizer, name).assign(value)
+
+
+def schedule_step(optimizer: Any, step: Any, first_iteration: int) -> Any:
+    """Which of the tape's learning rates a step takes: schedules count none of the steps that a scaled loss leaves
+    out."""
+    if inner(optimizer) is optimizer:
+        return step
+    return tf.minimum(tf.cast(inner(optimizer)._iterations.value, step.dtype) - first_iteration, step)
 
 
 def _slot_variables(optimizer: Any) -> dict[str, list[Any]]:

@@ -13,15 +13,18 @@ import tensorflow as tf
 from harness.backends.contract import Played, State, Weights
 from harness.backends.tensorflow import compilation, inference, programs, runtime, session_trace
 from harness.backends.tensorflow.losses import loss_function
-from harness.backends.tensorflow.model import build_model, get_weights, set_weights, variables
+from harness.backends.tensorflow.model import build_model, get_weights, set_weights, variables, whole
 from harness.backends.tensorflow.optimizers import (
     KERNEL_OPTIMIZERS,
     apply,
     build_optimizer,
     finish,
+    inner,
     iterations,
-    load_slots,
-    slots,
+    load_named_slots,
+    loss_scaled,
+    named_slots,
+    schedule_step,
 )
 from harness.backends.tensorflow.randomness import keys_of
 from harness.backends.tensorflow.resident import data_on_device, tape_on_device
@@ -43,7 +46,7 @@ class Session:
     def __init__(self, plan: Plan, state: State, data: Arrays, execution: Execution) -> None:
         self.plan, self.execution = plan, execution
         self.keys = keys_of(plan) if execution.uses_tape else None
-        self.model = build_model(plan.spec, state.weights, plan.dtype, self.keys)
+        self.model = build_model(plan.spec, state.weights, execution.policy, self.keys)
         table = variables(self.model)
         self.trainable = [table[variable.name] for variable in plan.trainable]
         self.multipliers = [variable.multiplier for variable in plan.trainable]
@@ -53,6 +56,8 @@ class Session:
             plan.optimizer, plan.dtype, fused=programs.has_kernels(execution, self.program_name),
             no_decay=[table[variable.name] for variable in plan.trainable if not variable.decay],
         )
+        if execution.scales_loss:
+            self.optimizer = loss_scaled(self.optimizer, execution.initial_scale, execution.dynamic_growth_steps)
         self.optimizer.build(self.trainable)
         self.losses = [(loss_function(output.loss, plan.dtype), output.weight) for output in plan.outputs]
         self.positions = [plan.spec.outputs.index(output.node) for output in plan.outputs]
@@ -134,7 +139,7 @@ class Session:
             width = self.plan.tape.indices.shape[1]
             places = ((step - first) * width + tf.range(size))[:, None]
             for kept, position in zip(self.kept_outputs, self.positions, strict=True):
-                kept.scatter_nd_update(places, tf.stop_gradient(predictions[position]))
+                kept.scatter_nd_update(places, whole(tf.stop_gradient(predictions[position])))
 
     def batch(self, step: tf.Tensor, size: int) -> Batch:
         """The examples of a step."""
@@ -165,6 +170,7 @@ class Session:
 
     def update(self, step: tf.Tensor, gradients: Any) -> None:
         """The optimizer's update of a step."""
+        step = schedule_step(self.optimizer, step, self.plan.first_iteration)
         apply(self.optimizer, gradients, self.trainable, self._at("learning_rates", step), self.multipliers)
 
     def predictions(self, x: list[tf.Tensor], training: bool) -> list[tf.Tensor]:
@@ -181,7 +187,7 @@ class Session:
             parts.append(value)
             terms.append(value if factor == 1.0 else value * tf.constant(factor, self.plan.dtype))
         added = len(terms) + len(self.model.losses) > 1
-        return (tf.add_n([*terms, *self.model.losses]) if added else terms[0]), parts
+        return (tf.add_n([*terms, *map(whole, self.model.losses)]) if added else terms[0]), parts
 
     def finish(self) -> None:
         finish(self.optimizer, self.trainable)
@@ -227,7 +233,7 @@ class Session:
         if 0 not in self._evaluations:
             def evaluation(x: Any, y: Any, weights: Any) -> Any:
                 predictions = self.predictions(x, training=False)
-                return *self.total_loss(predictions, y, weights), predictions
+                return *self.total_loss(predictions, y, weights), [whole(item) for item in predictions]
 
             self._evaluations[0] = tf.function(evaluation, reduce_retracing=False, autograph=False)
         return self._evaluations[0]
@@ -244,19 +250,13 @@ class Session:
     # -- state
 
     def state(self) -> State:
-        names = [variable.name for variable in self.plan.trainable]
-        found = slots(self.optimizer, self.trainable)
-        kept = {
-            slot: {name: array for name, array in zip(names, arrays, strict=True) if array is not None}
-            for slot, arrays in found.items()
-        }
-        return State(get_weights(self.model), kept, iterations(self.optimizer))
+        found = named_slots(self.optimizer, self.trainable, [variable.name for variable in self.plan.trainable])
+        return State(get_weights(self.model), found, iterations(self.optimizer))
 
     def load(self, state: State) -> None:
         set_weights(self.model, state.weights)
         names = [variable.name for variable in self.plan.trainable]
-        known = {slot: [arrays.get(name) for name in names] for slot, arrays in state.slots.items()}
-        load_slots(self.optimizer, self.trainable, known, state.iterations)
+        load_named_slots(self.optimizer, self.trainable, names, state.slots, state.iterations)
 
     # -- for the certificate
 
@@ -278,7 +278,7 @@ class Session:
         return runtime.peak_bytes()
 
     def program(self) -> str:
-        update = ", fused optimizer" if isinstance(self.optimizer, KERNEL_OPTIMIZERS) else ", stock optimizer"
+        update = ", fused optimizer" if isinstance(inner(self.optimizer), KERNEL_OPTIMIZERS) else ", stock optimizer"
         return f"tf.while_loop over steps, {programs.IN_WORDS[self.program_name]}{update}"
 
     def close(self) -> None:
@@ -295,5 +295,5 @@ def predict(model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_si
     for begin in range(0, count, batch_size):
         feeds = [tf.convert_to_tensor(x[item.name][begin : begin + batch_size]) for item in spec.inputs]
         result = call(feeds if len(feeds) > 1 else feeds[0])
-        parts.append([item.numpy() for item in (result if isinstance(result, (list, tuple)) else [result])])
+        parts.append([whole(item).numpy() for item in (result if isinstance(result, (list, tuple)) else [result])])
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

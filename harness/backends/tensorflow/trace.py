@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from harness.backends.contract import TraceRequest, Weights
 from harness.backends.tensorflow.layers.stock import numpy
-from harness.backends.tensorflow.model import build_model, get_weights, variables
+from harness.backends.tensorflow.model import build_model, get_weights, variable_dtype, variables, whole
 from harness.backends.tensorflow.randomness import Keys
 
 
 def trace(request: TraceRequest) -> Weights:
     """See backends/contract.py: Backend.trace."""
     before = keras.config.floatx()
-    keras.config.set_floatx(request.dtype)
+    keras.config.set_floatx(variable_dtype(request.dtype))
     try:
         return _trace(request)
     finally:
@@ -31,9 +31,10 @@ def _trace(request: TraceRequest) -> Weights:
     for row, node in enumerate(request.stochastic):
         keys.rows.setdefault(node.split("@")[0], []).append(row)
     model = build_model(spec, request.weights, request.dtype, keys if request.stochastic else None)
-    inputs = {item.name: tf.constant(request.inputs[item.name], _dtype(item.dtype, request.dtype))
+    inputs = {item.name: tf.constant(request.inputs[item.name], _dtype(item.dtype, variable_dtype(request.dtype)))
               for item in spec.inputs}
-    found = {f"inference {name}": numpy(y) for name, y in _run(model, spec.outputs, inputs, training=False).items()}
+    inferred = _run(model, spec.outputs, inputs, training=False)
+    found = {f"inference {name}": numpy(whole(y)) for name, y in inferred.items()}
     trained = {name: variable for name, variable in variables(model).items() if variable.trainable}
     with tf.GradientTape() as tape:
         tape.watch([x for x in inputs.values() if x.dtype.is_floating])
@@ -47,7 +48,7 @@ def _trace(request: TraceRequest) -> Weights:
     by_tensor, by_weight = tape.gradient(
         total, [list(looked_at.values()), [variable.value for variable in trained.values()]],
         unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    found |= {f"training {name}": numpy(y) for name, y in values.items()}
+    found |= {f"training {name}": numpy(whole(y)) for name, y in values.items()}
     found |= {f"gradient {name}": _dense(g) for name, g in zip(looked_at, by_tensor, strict=True)}
     found |= {f"weight gradient {name}": _dense(g) for name, g in zip(trained, by_weight, strict=True)}
     state = {weight.name for weight in spec.weights if not weight.trainable}
@@ -68,4 +69,4 @@ def _dtype(wanted: str, dtype: str) -> str:
 
 
 def _dense(gradient: Any) -> np.ndarray:
-    return numpy(tf.convert_to_tensor(gradient))
+    return numpy(whole(tf.convert_to_tensor(gradient)))

@@ -39,7 +39,7 @@ def with_known_dtype(item: Mapping[str, Any], usual: str | None) -> Mapping[str,
     """How precisely a model computes is decided when it is built: a float policy says nothing about its meaning.
 
     A layer that computes in other floats than the rest is refused, but in a mixed model, where Keras's own advice
-    is that the last layer does.
+    is that the last layer is left in float32: it is here too, whatever the precision of the run.
     """
     config = item["config"]
     policy = dtype_of(config.get("dtype")) if isinstance(config, Mapping) else None
@@ -48,4 +48,4 @@ def with_known_dtype(item: Mapping[str, Any], usual: str | None) -> Mapping[str,
     if usual is not None and not usual.startswith("mixed_"):
         raise SpecError(f"it computes in {policy}, and most of the model in {usual}.",
                         hint="Give all layers one dtype; precision is chosen when the twin is built.")
-    return {**item, "config": {**config, "dtype": None}}
+    return {**item, "config": {**config, "dtype": "float32" if policy == "float32" else None}}

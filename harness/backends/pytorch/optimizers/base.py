@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.backends.pytorch.optimizers.loss_scale import SLOT, LossScale
 from harness.backends.pytorch.optimizers.projections import constraints
 from harness.spec.constraints import Constraint
 
@@ -42,8 +43,11 @@ class OptimizedVariable:
 class Optimizer:
     """Base: accumulation, clipping, weight decay, moving average, the iteration count, slots in canonical form.
 
-    iterations: batches seen so far; `updates` are fewer where gradients are accumulated.
+    iterations: batches seen so far; `updates` are fewer where gradients are accumulated. loss_scale: set by the
+    session under mixed_float16; the optimizer's own loss_scale_factor is then nothing, as in Keras.
     """
+
+    loss_scale: LossScale | None = None
 
     def __init__(
         self, optimizer: Any, variables: Sequence[OptimizedVariable], dtype: str, fused: bool
@@ -105,8 +109,10 @@ class Optimizer:
         found = {index: parameter.grad for index, parameter in enumerate(self.parameters)}
         gradients = [gradient for gradient in found.values() if gradient is not None]
         present = [index for index, gradient in found.items() if gradient is not None]
+        if self.loss_scale is not None and not self.loss_scale.unscaled(gradients):
+            return
         if present:
-            if self.spec.loss_scale_factor is not None:
+            if self.spec.loss_scale_factor is not None and self.loss_scale is None:
                 torch._foreach_div_(gradients, self.spec.loss_scale_factor)
             if not self._accumulates or self._accumulate(present, gradients):
                 self._clip(present, gradients)
@@ -120,6 +126,8 @@ class Optimizer:
 
     def scaled(self, loss: Tensor) -> Tensor:
         """What the gradients are those of."""
+        if self.loss_scale is not None:
+            return loss * self.loss_scale.scale
         factor = self.spec.loss_scale_factor
         return loss if factor is None else loss * factor
 
@@ -202,7 +210,8 @@ class Optimizer:
 
     def slots(self) -> Slots:
         """{slot: {variable name: array in Keras's layout}}, with Keras's values."""
-        return {name: self._gather(tensors) for name, tensors in (self._slots() | self._shared_slots()).items()}
+        found = {name: self._gather(tensors) for name, tensors in (self._slots() | self._shared_slots()).items()}
+        return found if self.loss_scale is None else {**found, SLOT: self.loss_scale.slot()}
 
     def _gather(self, tensors: list[Tensor]) -> dict[str, np.ndarray]:
         pieces = iter([tensor.detach().cpu().numpy() for tensor in tensors])
@@ -225,6 +234,8 @@ class Optimizer:
                         target.copy_(torch.from_numpy(np.asarray(piece, order="C")))
             if name in own:
                 self._write(name, tensors)
+        if self.loss_scale is not None:
+            self.loss_scale.load(slots.get(SLOT, {}))
         self.iterations = iterations
 
     def _write(self, name: str, tensors: list[Tensor]) -> None:

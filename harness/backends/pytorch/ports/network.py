@@ -124,6 +124,9 @@ class PortNetwork(nn.Module):
     "probabilities" (where Keras gives logits that the loss would make probabilities of).
     """
 
+    # It has no dtype policies: mixed precision is torch.autocast around it.
+    mixed = None
+
     def __init__(self, net: nn.Module, spec: ModelSpec, places: Sequence[Place], zeros: Sequence[str] = (), *,
                  layout: str = "auto") -> None:
         super().__init__()

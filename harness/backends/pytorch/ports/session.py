@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from harness.backends.contract import State, Weights
+from harness.backends.pytorch.mixed_precision import variable_dtype
 from harness.backends.pytorch.model import DTYPES
 from harness.backends.pytorch.ports.description import run
 from harness.backends.pytorch.ports.dropout import Drops
@@ -80,11 +81,12 @@ def configure(precision: str = "float64") -> None:
 def in_precision(network: PortNetwork, made_by: str, places: Sequence[Place], precision: str) -> PortNetwork:
     """The same port, built anew in another precision: tensors that a module makes as it is built or as it runs, and
     keeps to itself, are of that precision too. made_by: as of `build_net`. The process is configured for it."""
-    configure(precision)
+    kind = variable_dtype(precision)  # mixed precision is torch.autocast around the module, its weights are float32
+    configure(kind)
     net = build_net(made_by)
     net = copy.deepcopy(net) if net is network.net else net
     net.load_state_dict(network.net.state_dict())
-    net = net.to(DTYPES[precision])
+    net = net.to(DTYPES[kind])
     Drops().silence(net)
     made = PortNetwork(net, network.spec, places, network.zeros, layout=network.chosen_layout)
     made.given_as = dict(network.given_as)
