@@ -11,6 +11,7 @@ import numpy as np
 from harness.certify.causes import Evidence, cause_of
 from harness.certify.certificate import Difference, Finding, Rung
 from harness.certify.rungs import Pair, kind, layer_of, weight_of
+from harness.certify.trajectories import AGAIN
 from harness.plan.plan import Plan
 
 PARTS = {"output": "forward", "forward": "forward", "inference": "inference", "input gradient": "backward",
@@ -57,6 +58,11 @@ def of_trajectory(rung: Rung, scene: Scene, step: int, weight: str | None) -> Fi
     """The finding of a trajectory whose single steps agree, or of a program that was not looked into: what is furthest
     out, when it first was."""
     first = rung.failed[0]
+    if first.what.startswith(AGAIN):
+        return Finding(rung.name, scene.phase, step, "state", None, None, first.what, first.difference, first.limit,
+                       cause="a step leaves something behind for the next one that is not in the state: gradients that "
+                             "are not set back, sums, random numbers",
+                       mend="Set the gradients to zero before each step; keep what outlives a step among the slots.")
     layer = next((item.layer for item in scene.plan.variables if item.name == weight), None)
     program = first.what.partition(": ")[0].partition(" against ")[0] if ": " in first.what else None
     return Finding(rung.name, scene.phase, step, "program" if program else "trajectory", layer, weight, first.what,

@@ -68,7 +68,9 @@ class Trajectory:
 
     names: the weights; updated: those that the optimizer moves. weights: per weight [steps + 1, elements], before the
     first step and after each. losses: float64 [steps], each before its step's update. controls: the same training,
-    moved by rounding; seeds: the same recipe from another seed; timed: as another program.
+    moved by rounding; seeds: the same recipe from another seed; timed: as another program. again: how far the weights
+    after the first steps were from these when the same session, brought back to its first state, played them at the
+    end of everything (relative L2 distance).
     """
 
     backend: str
@@ -81,6 +83,7 @@ class Trajectory:
     controls: dict[str, Distance] = field(default_factory=dict)
     seeds: Distance | None = None
     timed: Program | None = None
+    again: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -96,6 +99,7 @@ def write_trajectory(path: Path | str, trajectory: Trajectory) -> None:
     arrays = {
         "about": np.array([trajectory.backend, trajectory.dtype, trajectory.program]),
         "weights": np.array(trajectory.names), "losses": trajectory.losses,
+        "again": np.array(trajectory.again),
         "updated": np.array([name in trajectory.updated for name in trajectory.names]),
         "controls": np.array([name for name, _ in distances], dtype=str),
     }
@@ -123,4 +127,5 @@ def read_trajectory(path: Path | str) -> Trajectory:
     return Trajectory(
         backend, dtype, program, names,
         frozenset(name for name, moved in zip(names, arrays["updated"], strict=True) if moved),
-        [arrays[f"weight {index}"] for index in range(len(names))], arrays["losses"], controls, seeds, timed)
+        [arrays[f"weight {index}"] for index in range(len(names))], arrays["losses"], controls, seeds, timed,
+        float(arrays["again"]))

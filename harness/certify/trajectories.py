@@ -35,6 +35,8 @@ LOCK_STEP = "lock-step, uncompiled"
 # How many times the smaller of the two frameworks' largest controls the band may reach: a mistake that makes one of
 # them go far from itself (a state that survives a reload) may not excuse it.
 UNEQUAL = 100.0
+# What a session is that is not brought back to its first state by loading it.
+AGAIN = "the first steps, played again from the same state,"
 # A weight that is small beside the others (a bias that begins with 0) is measured by this part of the largest.
 SMALL = 1e-3
 
@@ -205,11 +207,13 @@ def _judged(
     points = [(step, curve, point) for group in curves.values() for curve in group
               for step, point in judged_points(curve, last)]
     failed = sorted((item for item in points if item[2].fails), key=lambda item: item[0])
-    worst = max((point for _, _, point in points), key=lambda point: point.nearness, default=None)
+    judged = [*(point for _, _, point in points), *played_again(pair)]
+    worst = max(judged, key=lambda point: point.nearness)
     details: dict[str, Any] = {
-        "horizon": horizon, "judged to": last, "closest": worst.nearness if worst else 0.0,
+        "horizon": horizon, "judged to": last, "closest": worst.nearness,
         "controls": _in_controls(curves[LOCK_STEP][0], bands[WEIGHTS], last), "unusable controls": pair.unusable}
     differences = [point for _, _, point in failed]
+    differences += [item for item in played_again(pair) if item.fails and not alone]
     if failed:
         step, curve, _ = failed[0]
         comparison = next(item for item in comparisons if item.program == curve.program)
@@ -222,7 +226,12 @@ def _judged(
     if reason is not None and nan is not None:
         details["not finite from"] = nan.step
     status = FAILED if differences else SKIPPED if reason else PASSED
-    return Rung(name, status, len(points), worst, tuple(differences), reason, details=details)
+    return Rung(name, status, len(judged), worst, tuple(differences), reason, details=details)
+
+
+def played_again(pair: Pair) -> list[Difference]:
+    """Of each backend, how far its first steps were from themselves when its session played them once more."""
+    return [Difference(f"{AGAIN} in {side.backend}", side.again, pair.floor) for side in pair.sides]
 
 
 def judged_points(curve: Curve, last: int) -> Iterable[tuple[int, Difference]]:

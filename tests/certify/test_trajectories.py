@@ -82,7 +82,7 @@ def test_rounding_that_grows_passes_and_has_its_curves():
     rung, curves = trajectory_rung(pair())
     assert rung.status == PASSED
     assert [curve.quantity for curve in curves] == [WEIGHTS, STATISTICS, LOSS]
-    assert rung.checked == 2 * (STEPS + 1) + STEPS
+    assert rung.checked == 2 * (STEPS + 1) + STEPS + 2
     assert rung.details["horizon"] is None
     assert rung.details["judged to"] == STEPS
     # Two independent noises of one size: as far apart as a control is from its base.
@@ -204,6 +204,17 @@ def test_nan_in_both_at_one_step_is_no_verdict_and_in_one_a_failure():
     later.reference.losses[20:] = np.nan
     later.other.losses[21:] = np.nan
     assert trajectory_rung(later)[0].status == FAILED
+
+
+def test_what_a_session_keeps_beside_its_state_is_a_failure_whatever_the_controls_say():
+    found = pair(noise=1.0)  # as wild as what it is a control of
+    assert trajectory_rung(found)[0].details["judged to"] == 1
+    found.other.again = 1e-6
+    rung, _ = trajectory_rung(found)
+    assert rung.status == FAILED
+    assert rung.failed[-1].what == "the first steps, played again from the same state, in pytorch"
+    found.other.again = 1e-13
+    assert "the first steps" not in str(trajectory_rung(found)[0].failed)
 
 
 def timed(side, steps=(1, 5, STEPS)):
