@@ -16,21 +16,35 @@ FILTERS = (1, 2, 3)
 MOST_OBJECTS = 200_000
 # A packed dataset may be this many times larger than its bytes in the file, or this large.
 MOST_EXPANSION, LARGE = 200, 2**20
+SMALL = 2**26
 
 
 @contextmanager
 def open_hdf5(file: Path | BinaryIO, where: str) -> Iterator[Any]:
     """The open file. Raises SpecError for what is no HDF5 file, or a damaged one."""
-    import h5py
-
     try:
-        with h5py.File(file, "r") as opened:
+        with _opened(file) as opened:
             yield opened
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
         if isinstance(error, SpecError):
             raise
         raise SpecError(f"this is no readable HDF5 file ({' '.join(str(error).split())[:200]}).", where=where,
                         hint="It may be truncated.") from None
+
+
+def _opened(file: Path | BinaryIO) -> Any:
+    """The file of HDF5's library. One within another is read whole where it is small: HDF5 would call Python for each
+    of its bytes, and calls it once more at the end of the process, when there is no Python left, for a file that it
+    could not open."""
+    import h5py
+
+    if isinstance(file, Path):
+        return h5py.File(file, "r")
+    image = file.read(SMALL + 1)
+    if 0 < len(image) <= SMALL:
+        return h5py.File.in_memory(image)
+    file.seek(0)
+    return h5py.File(file, "r")
 
 
 def item_at(root: Any, path: str, where: str) -> Any | None:
