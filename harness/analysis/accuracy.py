@@ -1,20 +1,22 @@
 """As accurate? Equivalence over paired seeds, judged at planned numbers of seeds.
 
-Same initial weights and tape per seed in both, so the difference is taken per seed. At every look two things are
-tested, each with an equal share of its error over all looks (Bonferroni): that the two are equivalent inside the margin
-(two one-sided t tests), and that they differ at all (the t interval excludes 0). Between looks the last look stands.
+Same initial weights and tape per seed in both, so the difference is taken per seed. At every look
+(analysis/seed_looks.py) two things are tested, each with an equal share of its error over all looks (Bonferroni): that
+the two are equivalent inside the margin (two one-sided t tests), and that they differ at all (the t interval excludes
+0). Between looks the last look stands.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import count, takewhile
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
+from harness.analysis.seed_looks import ALPHA, LOOKS, all_looks, looks_at
 from harness.analysis.statistics import (
     CONFIDENCE,
     Figure,
@@ -24,8 +26,6 @@ from harness.analysis.statistics import (
     unpaired_difference,
 )
 
-LOOKS = (5, 10, 20)
-ALPHA = 0.05
 # Seeds are said to be enough where the look at them would decide with this probability.
 POWER = 0.8
 MOST_SEEDS = 1000
@@ -84,9 +84,8 @@ def judge_seeds(
     n = len(a)
     if len(b) != n:
         raise ValueError(f"pairs need equally many values, got {n} and {len(b)}")
-    reached = list(takewhile(lambda look: look <= n, all_looks(looks)))
-    used = reached[-1] if reached else n
-    alpha = ALPHA / len(looks)
+    seen = looks_at(n, looks)
+    used, alpha = seen.used, seen.alpha
     scale = (float(np.mean(np.abs([*a[:used], *b[:used]]))) if relative and used else 1.0) or 1.0
     first, second = [x / scale for x in a[:used]], [x / scale for x in b[:used]]
     unit = "share of the mean" if relative else "difference"
@@ -94,21 +93,14 @@ def judge_seeds(
     p_value = equivalence_p_value(first, second, margin)
     upward = not relative if more_is_better is None else more_is_better
     outcome, ahead = "not enough evidence", None
-    if reached:
+    if seen.look:
         outcome, ahead = _outcome(difference, p_value, margin, alpha, upward)
     need = None
     if outcome == "not enough evidence":
         need = seeds_needed(np.asarray(first) - np.asarray(second), margin, n, looks)
-    following = next(look for look in all_looks(looks) if look > n)
-    return PairedSeeds(outcome, ahead, n, used, len(reached), following, difference,
+    return PairedSeeds(outcome, ahead, n, used, seen.look, seen.following, difference,
                        unpaired_difference(first, second, unit, 1 - alpha), pair_correlation(first, second),
                        pairing_gain(first, second), p_value, alpha, margin, relative, need)
-
-
-def all_looks(looks: Sequence[int] = LOOKS) -> Iterator[int]:
-    """The planned looks, then each at twice the seeds of the one before."""
-    yield from looks
-    yield from (looks[-1] * 2**step for step in count(1))
 
 
 def seeds_needed(
@@ -138,7 +130,8 @@ def decision_power(mean: float, spread: float, n: int, margin: float, alpha: flo
     mean, spread: of the normal differences. Noncentral t; for the two one-sided tests the usual approximation by the
     difference of two (Phillips, 1990), which is a little too small at low power.
     """
-    if spread == 0:
+    # So far from the spread the noncentral t is no number.
+    if spread <= 1e-6 * max(abs(mean), margin):
         return 1.0 if abs(mean) < margin or mean != 0 else 0.0
     from scipy import stats
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.analysis.comparison import Comparison
-from harness.analysis.judgement import FEWEST_PAIRS, RATIO_MEASURES, Judgement
+from harness.analysis.judgement import FEWEST_PAIRS, RATIO_MEASURES, Judgement, winner_text
 from harness.analysis.matrix import Entry, Matrix, summarise
 from harness.analysis.primary import MEMORY, Question
 from harness.analysis.settings import backend_title
@@ -110,7 +110,7 @@ def _tally(comparisons: Sequence[Comparison], primary: str) -> str:
     for first in (comparison.primary for comparison in comparisons):
         text = first.outcome
         if first.winner is not None:
-            text = f"{backend_title(first.winner)} {word}" + (", may not matter," if text != "better" else "")
+            text = winner_text(backend_title(first.winner), word, first.doubt) + ("," if first.doubt else "")
         found.setdefault(text, []).append(_times(first, primary))
     listing = []
     for text, ratios in sorted(found.items()):

@@ -99,6 +99,20 @@ class PairedBlocks:
             and (reason := reason_missing(block.halves[backend], name)))
         return f"{name} was not measured in both" + (f" ({'; '.join(found)})" if found else "")
 
+    @property
+    def largest_batches(self) -> str | None:
+        """ "largest batch that trains: PyTorch 4096, TensorFlow 2048 (one search each, not repeated)"; None where it
+        was not searched for."""
+        said = []
+        for backend in (self.a, self.b):
+            memories = [(block.halves[backend].get("memory") or {}) for block in self.done]
+            found = next((memory for memory in memories if memory.get("largest_batch_search")), None)
+            if found is None:
+                return None
+            size = found.get("largest_batch") or f"not known ({found.get('largest_batch_reason')})"
+            said.append(f"{backend_title(backend)} {size}")
+        return f"largest batch that trains: {', '.join(said)} (one search each, not repeated)"
+
     def rows(self) -> list[Row]:
         """Every metric that any half has, or says why it has not."""
         rows = [self._row(name) for name in [*METRICS, *self._inference()]]
@@ -220,7 +234,8 @@ def mean_figure(values: Sequence[float | None], unit: str) -> Figure | None:
         return Figure(mean, low, high, len(known), unit, f"mean over blocks, Student t, {CONFIDENCE:.0%} interval")
     logs = np.log(known)
     mean, low, high = student_interval(logs)
-    return Figure(math.exp(mean), None if low is None else math.exp(low), None if high is None else math.exp(high),
+    value = known[0] if len(known) == 1 else math.exp(mean)
+    return Figure(value, None if low is None else math.exp(low), None if high is None else math.exp(high),
                   len(logs), unit, f"geometric mean over blocks, Student t on logs, {CONFIDENCE:.0%} interval")
 
 

@@ -1,8 +1,8 @@
 """What a judgement on one measure of two backends is, and the rule for the times of whole trainings (docs: measuring).
 
 Every judgement is one of OUTCOMES, with a sentence and the figure it rests on. Blocks are judged in
-analysis/sequential.py, final metrics in analysis/quality.py. The times of whole trainings are judged over all paired
-seeds there are, without looks; below three pairs the outcome is always "not enough evidence".
+analysis/sequential.py, final metrics in analysis/quality.py. The times and the memory of whole trainings are judged at
+the same looks as final metrics; before the first the outcome is always "not enough evidence".
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from harness.analysis.accuracy import seeds_needed
+from harness.analysis.seed_looks import LOOKS, SeedLooks, looks_at
 from harness.analysis.settings import backend_title
-from harness.analysis.statistics import Figure, paired_log_ratio, pairs_needed
+from harness.analysis.statistics import Figure, paired_log_ratio
 
 FEWEST_PAIRS = 3
 OUTCOMES = (
     "no practical difference",
     "better",  # by at least the margin
-    "may not matter",  # better, but perhaps by less than the margin
+    "may not matter",  # better, but not shown to be so by at least the margin: `Judgement.doubt` says which of both
     "not enough evidence",
     "not comparable",
 )
+MAY_NOT_MATTER = OUTCOMES[2]
 DECIDED = OUTCOMES[:3]
 # Measures judged by their ratio: whether more is better, and the word for better.
 RATIO_MEASURES = {
@@ -51,7 +54,8 @@ RATIO_MEASURES = {
 class Judgement:
     """measure: what was judged. outcome: one of OUTCOMES. winner: the better backend, None without one.
     figure: the estimate it rests on; evidence: the same in words. more: how many further repeats to run, None if
-    unknown or none is needed. repeat: what is repeated, "paired seed" or "block"."""
+    unknown or none is needed. repeat: what is repeated, "paired seed" or "block". doubt: of a winner that is not shown
+    to be better by at least the margin, see `doubt_of`; "" of any other."""
 
     measure: str
     outcome: str
@@ -62,6 +66,7 @@ class Judgement:
     details: dict[str, Any] | None = None
     evidence: str = ""
     repeat: str = "paired seed"
+    doubt: str = ""
 
     @property
     def decided(self) -> bool:
@@ -72,12 +77,25 @@ class Judgement:
             "measure": self.measure,
             "outcome": self.outcome,
             "winner": self.winner,
+            "doubt": self.doubt or None,
             "sentence": self.sentence,
             "more": self.more,
             "repeat": self.repeat,
             "figure": None if self.figure is None else self.figure.to_data(),
             "details": self.details or {},
         }
+
+
+def doubt_of(least: float, margin: float) -> str:
+    """What is said of a winner that is not shown to be better by at least the margin. least: the end of the shown
+    interval that is nearer to 1, of the winner over the other. Beyond the margin is a claim of its own, held to a
+    stricter level than the interval that is shown: an interval beyond the margin alone does not prove it."""
+    return f"at least {percent(margin)} not proven yet" if least >= 1 + margin else MAY_NOT_MATTER
+
+
+def winner_text(title: str, word: str, doubt: str) -> str:
+    """ "PyTorch faster", "PyTorch faster, may not matter", "PyTorch faster, at least 3% not proven yet"."""
+    return f"{title} {word}, {doubt}" if doubt else f"{title} {word}"
 
 
 def not_comparable(measure: str, why: str) -> Judgement:
@@ -89,30 +107,54 @@ def withheld(judgement: Judgement, why: str) -> Judgement:
     if judgement.outcome == "not comparable":
         return judgement
     sentence = f"not comparable: {why}" + (f" (measured: {judgement.evidence})" if judgement.evidence else "")
-    return replace(judgement, outcome="not comparable", winner=None, more=None, sentence=sentence)
+    return replace(judgement, outcome="not comparable", winner=None, more=None, doubt="", sentence=sentence)
 
 
 def judge_ratio(
-    measure: str, names: tuple[str, str], a: Sequence[float], b: Sequence[float], margin: float
+    measure: str, names: tuple[str, str], a: Sequence[float], b: Sequence[float], margin: float,
+    looks: Sequence[int] = LOOKS,
 ) -> Judgement:
-    """Which of two backends is better in a measure where proportions count.
+    """Which of two backends is better in a measure of whole trainings where proportions count, at the planned looks.
 
-    a, b: one positive value per pair. margin: 0.03 means that less than 3% does not matter. The figure's
-    ratio is a over b where more is better and b over a where less is, so above 1 always speaks for a.
+    a, b: one positive value per pair, in the order in which the pairs were finished. margin: 0.03 means that less than
+    3% does not matter. looks: numbers of pairs. The figure's ratio is a over b where more is better and b over a where
+    less is, so above 1 always speaks for a.
     """
-    more_is_better = RATIO_MEASURES[measure][0]
+    more_is_better, seen = RATIO_MEASURES[measure][0], looks_at(len(a), looks)
     over, under = (a, b) if more_is_better else (b, a)
-    figure = paired_log_ratio(over, under)
-    edge = math.log1p(margin)
-    logs = np.log(np.asarray(over, dtype=np.float64)) - np.log(np.asarray(under, dtype=np.float64))
-    low, high = figure.low, figure.high
+    figure = paired_log_ratio(over[:seen.used], under[:seen.used], confidence=1 - seen.alpha)
     shown = names if more_is_better else names[::-1]
     subject = f"{measure} ratio {backend_title(shown[0])}/{backend_title(shown[1])} {figure.value:.3g}"
-    if len(logs) < FEWEST_PAIRS or low is None or high is None:
-        return _too_few(measure, figure, logs, edge, f"{subject}, {paired_seeds(figure.n)}")
-    evidence = f"{subject} (95% interval {low:.3g} to {high:.3g}, {paired_seeds(figure.n)})"
-    decided = judge_interval(measure, names, figure, margin, evidence)
-    return decided or _too_few(measure, figure, logs, edge, evidence)
+    evidence = f"{subject} ({shown_interval(figure, seen)})"
+    logs = np.log(np.asarray(over, dtype=np.float64)) - np.log(np.asarray(under, dtype=np.float64))
+    need = seeds_needed(logs[:seen.used], math.log1p(margin), seen.n, looks)
+    return judge_looks(measure, names, figure, margin, seen, evidence, None if need is None else need.seeds)
+
+
+def judge_looks(
+    measure: str, names: tuple[str, str], figure: Figure, margin: float, seen: SeedLooks, evidence: str,
+    more: int | None, details: dict[str, Any] | None = None,
+) -> Judgement:
+    """What the interval of the last look decides. more: pairs to run where it decides nothing, None where more alone
+    will hardly do."""
+    told = {**(details or {}), "seeds": seen.n, "look": seen.look, "used": seen.used, "next_look": seen.following,
+            "looks": list(seen.looks), "error_probability": seen.alpha * seen.look}
+    decided = judge_interval(measure, names, figure, margin, evidence, told) if seen.look else None
+    if decided is not None:
+        return replace(decided, sentence="; ".join([decided.sentence, *seen.remarks(True)]))
+    advice = "the spread is so large that more seeds alone will hardly decide it"
+    if more is not None:
+        advice = f"run {more} more paired seed{'' if more == 1 else 's'}"
+    sentence = "; ".join([f"{OUTCOMES[3]}: {advice} ({seen.so_far}{evidence})", *seen.remarks(False)])
+    return Judgement(measure, OUTCOMES[3], sentence, figure, None, more, told, evidence)
+
+
+def shown_interval(figure: Figure, seen: SeedLooks) -> str:
+    """ "98.3% interval 1.08 to 1.16, n = 5 paired seeds, look 1 of 3"."""
+    ends = ""
+    if figure.low is not None and figure.high is not None:
+        ends = f"{figure.confidence * 100:.3g}% interval {figure.low:.3g} to {figure.high:.3g}"
+    return ", ".join(filter(None, [ends, paired_seeds(figure.n), seen.name]))
 
 
 def judge_interval(
@@ -135,25 +177,10 @@ def judge_interval(
         if least >= 1 + margin:
             sentence = f"{title} {word} by at least {percent(margin)}: {evidence}"
             return Judgement(measure, "better", sentence, figure, winner, None, details, evidence)
-        gap = f"{percent(least - 1)} to {percent(most - 1)}"
-        sentence = f"{title} {word} by {gap}, may not matter: {evidence}"
-        return Judgement(measure, "may not matter", sentence, figure, winner, None, details, evidence)
+        gap, doubt = f"{percent(least - 1)} to {percent(most - 1)}", doubt_of(least, margin)
+        sentence = f"{title} {word} by {gap}, {doubt}: {evidence}"
+        return Judgement(measure, OUTCOMES[2], sentence, figure, winner, None, details, evidence, doubt=doubt)
     return None
-
-
-def _too_few(measure: str, figure: Figure, differences: np.ndarray, margin: float, evidence: str) -> Judgement:
-    """ "not enough evidence: run N more", with what was seen so far."""
-    n = len(differences)
-    needed = pairs_needed(differences, margin)
-    if n < FEWEST_PAIRS:
-        needed = max(needed or FEWEST_PAIRS, FEWEST_PAIRS)
-    if needed is None:
-        advice = "the spread is so large that more seeds alone will hardly decide it"
-    else:
-        advice = f"run {needed - n} more paired seed{'s' if needed - n > 1 else ''}"
-    more = None if needed is None else needed - n
-    sentence = f"{OUTCOMES[3]}: {advice} (so far {evidence})"
-    return Judgement(measure, OUTCOMES[3], sentence, figure, None, more, None, evidence)
 
 
 def paired_seeds(n: int) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis.factors import COUNTED, LOSS, TIE, UNKNOWN, WIN, Dependence, depends_on, geometric_mean
+from harness.analysis.judgement import doubt_of, winner_text
 from harness.analysis.performance_profile import Profile, performance_profile
 from harness.analysis.sequential import BEYOND, DIRECTION, EQUIVALENCE, LOOKS, evidence
 from harness.analysis.settings import backend_title
@@ -46,7 +47,8 @@ class Entry:
 class Place:
     """A comparison within the matrix. outcome: "win" (of the first backend), "tie", "loss", "unknown" or "not
     comparable". by_margin: better by at least the margin. p_values: of direction, equivalence and beyond the margin,
-    corrected by Holm and for the looks. ratio: its interval is at the level at which Holm tested its direction."""
+    corrected by Holm and for the looks. ratio: its interval is at the level at which Holm tested its direction. doubt:
+    of a winner that is not better by_margin, see `harness.analysis.judgement.doubt_of`; "" of any other."""
 
     title: str
     outcome: str
@@ -55,9 +57,11 @@ class Place:
     ratio: Figure | None = None
     p_values: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
+    doubt: str = ""
 
     def to_data(self) -> dict[str, Any]:
         return {"title": self.title, "outcome": self.outcome, "winner": self.winner, "by_margin": self.by_margin,
+                "doubt": self.doubt or None,
                 "ratio": None if self.ratio is None else self.ratio.to_data(), "p_values": dict(self.p_values),
                 "reason": self.reason}
 
@@ -81,9 +85,10 @@ class Matrix:
         """Without its full stop."""
         first, second = (backend_title(name) for name in self.names)
         number = len(self.places)
-        listing = [f"{text} in {self.counts[name]}" for name, text in (
-            (WIN, f"{first} {self.word}"), (LOSS, f"{second} {self.word}"), (TIE, "no practical difference"),
-            (UNKNOWN, "not enough evidence"), (NOT_COMPARABLE, NOT_COMPARABLE)) if self.counts[name]]
+        listing = [*self._winners(WIN, first), *self._winners(LOSS, second), *(
+            f"{text} in {self.counts[name]}" for name, text in (
+                (TIE, "no practical difference"), (UNKNOWN, "not enough evidence"), (NOT_COMPARABLE, NOT_COMPARABLE))
+            if self.counts[name])]
         parts = [f"of {number} comparison{'' if number == 1 else 's'}: {', '.join(listing) or 'none'}"]
         if any(self.counts[name] for name in COUNTED):
             parts[0] += " (after Holm)"
@@ -93,6 +98,12 @@ class Matrix:
         if self.dependence is not None:
             parts.append(self.dependence.sentence)
         return "; ".join(parts)
+
+    def _winners(self, outcome: str, title: str) -> list[str]:
+        """How often this one is better: without any doubt first, then with each."""
+        doubts = Counter(place.doubt for place in self.places if place.outcome == outcome)
+        return [f"{winner_text(title, self.word, doubt)}{',' if doubt else ''} in {doubts[doubt]}"
+                for doubt in sorted(doubts)]
 
     def to_data(self) -> dict[str, Any]:
         return {
@@ -140,13 +151,19 @@ def judge_together(
             outcome = TIE
         elif direction < DIRECTION or beyond < BEYOND:
             outcome, winner = (WIN, names[0]) if logs.mean() > 0 else (LOSS, names[1])
+        by_margin, figure = winner is not None and beyond < BEYOND, _figure(logs, float(levels[row]))
         found[place] = Place(
-            entries[place].title, outcome, winner, winner is not None and beyond < BEYOND,
-            _figure(logs, float(levels[row])), {"direction": direction, "equivalence": same, "beyond_margin": beyond},
-            entries[place].reason)
+            entries[place].title, outcome, winner, by_margin, figure,
+            {"direction": direction, "equivalence": same, "beyond_margin": beyond}, entries[place].reason,
+            _doubt(figure, margin) if winner is not None and not by_margin else "")
     missing = "nothing was measured in both"
     return [found.get(place) or Place(entry.title, NOT_COMPARABLE, reason=entry.reason or missing)
             for place, entry in enumerate(entries)]
+
+
+def _doubt(ratio: Figure, margin: float) -> str:
+    low, high = ratio.low or 1.0, ratio.high or 1.0
+    return doubt_of(low if ratio.value > 1 else 1 / high, margin)
 
 
 def _p_values(logs: Sequence[Sequence[float]], edge: float) -> np.ndarray:

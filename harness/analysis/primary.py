@@ -14,6 +14,7 @@ from harness.analysis.arrival import judge_arrival
 from harness.analysis.blocks import PairedBlocks, causes
 from harness.analysis.half_metrics import METRICS
 from harness.analysis.judgement import OUTCOMES, RATIO_MEASURES, Judgement, judge_ratio, not_comparable
+from harness.analysis.played import epochs_before
 from harness.analysis.quality import judge_quality
 from harness.analysis.sequential import LOOKS, judge_blocks
 from harness.analysis.throughput import measure
@@ -25,6 +26,8 @@ MORE_IS_BETTER = ("accuracy", "f1", "f_1", "auc", "precision", "recall", "r2")
 # Judged from blocks; memory is the same in a whole training, and is judged from those where no block has it.
 BLOCK_MEASURES = tuple(name for name in RATIO_MEASURES if name in METRICS)
 MEMORY = ("peak_bytes", "process_peak_bytes")
+# What a training takes from its beginning to its end.
+WHOLE_TRAININGS = (TIME_TO_ACCURACY, "train_seconds", "total_seconds", "first_step_seconds")
 COMMAND = "harness run EXPERIMENT.yaml"
 Pairs = Sequence[tuple[Record, Record]]
 
@@ -46,11 +49,20 @@ class Question:
 
 
 def judge_primary(question: Question, names: tuple[str, str], pairs: Pairs, blocks: PairedBlocks | None) -> Judgement:
-    """names: the two backends, as in the pairs and the blocks."""
+    """names: the two backends, as in the pairs and the blocks. Beside a peak of memory stands the largest batch."""
+    found = _judge_primary(question, names, pairs, blocks)
+    beside = blocks.largest_batches if blocks is not None and question.primary in MEMORY else None
+    return replace(found, sentence=f"{found.sentence}; {beside}") if beside else found
+
+
+def _judge_primary(question: Question, names: tuple[str, str], pairs: Pairs, blocks: PairedBlocks | None) -> Judgement:
     name = question.primary
+    if name in WHOLE_TRAININGS and any(epochs_before(x) != epochs_before(y) for x, y in pairs):
+        return not_comparable(name, "one half began with the other's checkpoint, the other with drawn weights")
     if name == TIME_TO_ACCURACY and pairs:
         metric = question.target_metric or quality_measure(pairs, ("val_", ""))
-        return judge_arrival(names, pairs, metric, question.target, question.margin, more_is_better(metric))
+        return judge_arrival(names, sorted(pairs, key=_finished), metric, question.target, question.margin,
+                             more_is_better(metric))
     if name not in BLOCK_MEASURES:
         return judge_cells(name, names, pairs, question)
     if blocks is not None and blocks.unfair is not None:
@@ -123,7 +135,7 @@ def _without_blocks(
     seen, observed_text, figure = "", "", None
     a, b = _measured(name, pairs)
     if a:
-        observed = judge_ratio(name, names, a, b, question.margin)
+        observed = judge_ratio(name, names, a, b, question.margin, looks=(max(len(a), 2),))
         observed_text = f"observed in whole trainings: {observed.evidence}"
         seen = f" ({observed_text})"
         if observed.figure is not None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.analysis.accuracy import ALPHA, LOOKS, PairedSeeds, judge_seeds
-from harness.analysis.judgement import DECIDED, OUTCOMES, Judgement, paired_seeds, percent
+from harness.analysis.accuracy import PairedSeeds, judge_seeds
+from harness.analysis.judgement import DECIDED, MAY_NOT_MATTER, OUTCOMES, Judgement, paired_seeds, percent
+from harness.analysis.seed_looks import LOOKS, SeedLooks, looks_at
 from harness.analysis.settings import backend_title
 
 
@@ -25,10 +26,10 @@ def judge_quality(
     less is better, and the margin is a share of the pairs' mean size; else more is better and the margin is absolute
     (0.005 is half a point of accuracy).
     """
-    found = judge_seeds(a, b, margin, relative, looks=looks)
+    found, seen = judge_seeds(a, b, margin, relative, looks=looks), looks_at(len(a), looks)
     winner = None if found.ahead is None else names[found.ahead]
-    evidence = _evidence(names, found, len(looks))
-    sentence = "; ".join([_claim(measure, winner, found, evidence), *_remarks(found, len(looks))])
+    evidence = _evidence(names, found, seen)
+    sentence = "; ".join([_claim(measure, winner, found, seen, evidence), *seen.remarks(found.outcome in DECIDED)])
     power = None if found.need is None or math.isnan(found.need.power) else found.need.power
     details = {
         "means": {names[0]: float(np.mean(a[:found.used])), names[1]: float(np.mean(b[:found.used]))},
@@ -39,15 +40,16 @@ def judge_quality(
         "error_probability": found.alpha * found.look, "power": power,
     }
     more = None if found.need is None else found.need.seeds
-    return Judgement(measure, found.outcome, sentence, found.difference, winner, more, details, evidence)
+    doubt = MAY_NOT_MATTER if found.outcome == MAY_NOT_MATTER else ""
+    return Judgement(measure, found.outcome, sentence, found.difference, winner, more, details, evidence, doubt=doubt)
 
 
-def _claim(measure: str, winner: str | None, found: PairedSeeds, evidence: str) -> str:
+def _claim(measure: str, winner: str | None, found: PairedSeeds, seen: SeedLooks, evidence: str) -> str:
     if found.outcome == DECIDED[0]:
         return f"{found.outcome} in {measure} (inside {_size(found)}): {evidence}"
     if winner is None:
-        return f"{OUTCOMES[3]} on {measure}: {_advice(found)} ({_so_far(found)}{evidence})"
-    ending = f" by at least {_size(found)}" if found.outcome == "better" else ", may not matter"
+        return f"{OUTCOMES[3]} on {measure}: {_advice(found)} ({seen.so_far}{evidence})"
+    ending = f" by at least {_size(found)}" if found.outcome == "better" else f", {MAY_NOT_MATTER}"
     return f"{backend_title(winner)} better in {measure}{ending}: {evidence}"
 
 
@@ -59,23 +61,7 @@ def _advice(found: PairedSeeds) -> str:
     return f"run {more} more paired seed{'' if more == 1 else 's'}{probably}"
 
 
-def _so_far(found: PairedSeeds) -> str:
-    if not found.look:
-        return f"interim, {found.n} of the first look at {found.next_look} seeds: "
-    return f"interim, {found.n} seeds of the next look at {found.next_look}: " if found.n > found.used else "so far "
-
-
-def _remarks(found: PairedSeeds, planned: int) -> list[str]:
-    said = []
-    if found.outcome in DECIDED and found.n > found.used:
-        said.append(f"interim: {found.n} seeds of the next look at {found.next_look}")
-    if found.look > planned:
-        said.append(f"with {found.look} looks the probability of a false claim sums to "
-                    f"{ALPHA * found.look / planned:.1%}")
-    return said
-
-
-def _evidence(names: tuple[str, str], found: PairedSeeds, planned: int) -> str:
+def _evidence(names: tuple[str, str], found: PairedSeeds, seen: SeedLooks) -> str:
     """ "PyTorch minus TensorFlow +0.12 points (98.3% interval -0.10 to +0.34, n = 5 paired seeds, look 1 of 3)"."""
     figure, unit = found.difference, "%" if found.relative else " points"
     text = f"{backend_title(names[0])} minus {backend_title(names[1])} {figure.value * 100:+.2f}{unit}"
@@ -83,10 +69,7 @@ def _evidence(names: tuple[str, str], found: PairedSeeds, planned: int) -> str:
     if figure.low is not None and figure.high is not None:
         interval = f"{figure.low * 100:+.2f} to {figure.high * 100:+.2f}"
         parts.insert(0, f"{figure.confidence:.1%} interval {interval}")
-    if found.look:
-        parts.append(f"look {found.look} of {planned}" if found.look <= planned
-                     else f"look {found.look}, {planned} were planned")
-    return f"{text} ({', '.join(parts)})"
+    return f"{text} ({', '.join(filter(None, [*parts, seen.name]))})"
 
 
 def _size(found: PairedSeeds) -> str:

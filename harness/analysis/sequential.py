@@ -5,7 +5,8 @@ may err over all planned looks together (Bonferroni, so that stopping early cost
 
 - *no practical difference*: equivalent inside the margin (two one-sided tests), EQUIVALENCE in all;
 - *better by at least the margin*: beyond the margin (one-sided), BEYOND in all;
-- *better, may not matter*: the interval at 1 - DIRECTION / looks excludes 0, DIRECTION in all.
+- *better* and no more ("may not matter", or "at least 3% not proven yet" where the shown interval lies beyond the
+  margin): the interval at 1 - DIRECTION / looks excludes 0, DIRECTION in all.
 
 The first two end a comparison; the third stands until a later look says more, or there is none. How often each claim
 is made under known differences is measured in tests/analysis/test_simulation.py.
@@ -20,7 +21,7 @@ from itertools import count, takewhile
 
 import numpy as np
 
-from harness.analysis.judgement import OUTCOMES, RATIO_MEASURES, Judgement
+from harness.analysis.judgement import OUTCOMES, RATIO_MEASURES, Judgement, doubt_of
 from harness.analysis.settings import backend_title
 from harness.analysis.statistics import Figure, paired_log_ratio
 
@@ -121,7 +122,8 @@ def judge_blocks(
         "hours": state.hours, "log_ratios": logs.tolist(),
     }
     more = None if code in (SAME, BETTER) else state.more
-    return Judgement(measure, OUTCOMES[code], sentence, figure, winner, more, details, _seen(state), "block")
+    return Judgement(measure, OUTCOMES[code], sentence, figure, winner, more, details, _seen(state), "block",
+                     _doubt(state) if code == AHEAD else "")
 
 
 @dataclass(frozen=True)
@@ -171,11 +173,19 @@ def _claim(state: _State, code: int, winner: str | None) -> str:
     word = RATIO_MEASURES[state.measure][1]
     if code == BETTER:
         return f"{backend_title(winner)} {word} by at least {margin}: {seen}"
+    least, most = _ends(state)
+    return (f"{backend_title(winner)} {word} by {_percent(least - 1)} to {_percent(most - 1)}, {_doubt(state)}: "
+            f"{seen}")
+
+
+def _ends(state: _State) -> tuple[float, float]:
+    """The interval of the winner over the other."""
     low, high = state.figure.low or 1.0, state.figure.high or 1.0
-    least, most = (low, high) if low > 1 else (1 / high, 1 / low)
-    # Beyond the margin is a claim of its own, held to a stricter level than the interval that is shown.
-    doubt = f"at least {margin} not proven yet" if least >= 1 + state.margin else "may not matter"
-    return f"{backend_title(winner)} {word} by {_percent(least - 1)} to {_percent(most - 1)}, {doubt}: {seen}"
+    return (low, high) if low > 1 else (1 / high, 1 / low)
+
+
+def _doubt(state: _State) -> str:
+    return doubt_of(_ends(state)[0], state.margin)
 
 
 def _seen(state: _State) -> str:

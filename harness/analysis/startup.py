@@ -74,26 +74,28 @@ def break_even_steps(blocks: PairedBlocks) -> tuple[str, Figure] | None:
     longer to trace and compile; 0 where they took no longer. None below two blocks, and where the interval of the
     steps' lengths leaves open whose are shorter.
     """
-    both = [(block.halves[blocks.a], block.halves[blocks.b]) for block in blocks.done]
-    values = [(metric_value(half, "compile_seconds"), metric_value(half, "step_seconds")) for pair in both
-              for half in pair]
-    if len(both) < 2 or any(value is None for half in values for value in half):
+    steps, compiled = (
+        np.asarray([(x, y) for x, y in (
+            [metric_value(block.halves[name], metric) for name in (blocks.a, blocks.b)] for block in blocks.done)
+            if x is not None and y is not None], dtype=np.float64).reshape(-1, 2)
+        for metric in ("step_seconds", "compile_seconds"))
+    # Not every block need have compiled anew (timing.cold_blocks); every one has the length of a step.
+    if min(len(steps), len(compiled)) < 2:
         return None
-    # [blocks, backends, (compile, step)]
-    table = np.asarray(values, dtype=np.float64).reshape(len(both), 2, 2)
-    _, low, high = student_interval(table[:, 0, 1] - table[:, 1, 1])
+    _, low, high = student_interval(steps[:, 0] - steps[:, 1])
     if low is None or high is None or low <= 0 <= high:
         return None
     fast = 1 if low > 0 else 0
-    gaps = np.stack([table[:, fast, 0] - table[:, 1 - fast, 0], table[:, 1 - fast, 1] - table[:, fast, 1]], axis=1)
-    drawn = np.random.default_rng(SEED).integers(0, len(gaps), (RESAMPLES, len(gaps)))
-    later, gain = gaps[drawn].mean(axis=1).T
+    later, gain = compiled[:, fast] - compiled[:, 1 - fast], steps[:, 1 - fast] - steps[:, fast]
+    chance = np.random.default_rng(SEED)
+    laters, gains = (values[chance.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
+                     for values in (later, gain))
     # A resample whose steps are no shorter never catches up.
-    steps = np.where(later <= 0, 0.0, np.where(gain > 0, later / np.where(gain > 0, gain, 1.0), np.inf))
-    ends = percentile_interval(steps, CONFIDENCE, len(gaps) - 1)
-    value = max(0.0, float(gaps[:, 0].mean() / gaps[:, 1].mean()))
+    found = np.where(laters <= 0, 0.0, np.where(gains > 0, laters / np.where(gains > 0, gains, 1.0), np.inf))
+    ends = percentile_interval(found, CONFIDENCE, len(later) - 1)
+    value = max(0.0, float(later.mean() / gain.mean()))
     method = f"extra compilation over gain per step, bootstrap over blocks, {CONFIDENCE:.0%} interval"
-    return (blocks.a, blocks.b)[fast], Figure(value, ends[0], ends[1], len(gaps), "steps", method)
+    return (blocks.a, blocks.b)[fast], Figure(value, ends[0], ends[1], len(later), "steps", method)
 
 
 def _warm_up(record: Record) -> float:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 CONFIDENCE = 0.95
-MOST_PAIRS = 1000
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def paired_log_ratio(
     if np.any(first <= 0) or np.any(second <= 0):
         raise ValueError("a log ratio needs positive values")
     mean, low, high = student_interval(np.log(first) - np.log(second), confidence)
-    method = f"paired log-ratio, Student t, {confidence:.0%} interval"
+    method = f"paired log-ratio, Student t, {confidence * 100:.3g}% interval"
     return Figure(
         math.exp(mean),
         None if low is None else math.exp(low),
@@ -61,7 +60,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float], unit: str, confide
     """Mean of a - b over pairs, with Student's t interval."""
     first, second = _pairs(a, b)
     mean, low, high = student_interval(first - second, confidence)
-    method = f"paired difference, Student t, {confidence:.0%} interval"
+    method = f"paired difference, Student t, {confidence * 100:.3g}% interval"
     return Figure(mean, low, high, len(first), unit, method, confidence)
 
 
@@ -78,7 +77,7 @@ def unpaired_difference(a: Sequence[float], b: Sequence[float], unit: str, confi
             with _near_identical_is_fine():
                 interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
             low, high = float(interval.low), float(interval.high)
-    return Figure(value, low, high, min(len(first), len(second)), unit, f"Welch, {confidence:.0%}", confidence)
+    return Figure(value, low, high, min(len(first), len(second)), unit, f"Welch, {confidence * 100:.3g}%", confidence)
 
 
 def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
@@ -122,24 +121,6 @@ def student_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tupl
 
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
     return mean, mean - half, mean + half
-
-
-def pairs_needed(differences: np.ndarray, margin: float, confidence: float = CONFIDENCE) -> int | None:
-    """How many pairs would probably decide, if mean and spread stay as they are; None above MOST_PAIRS.
-
-    Decided means: the t interval of half-width h lies inside the margin, or excludes 0. For a mean m
-    inside the margin either suffices, so h must fall below the larger of margin - |m| and |m|.
-    """
-    if len(differences) < 2:
-        return None
-    from scipy import stats
-
-    mean, spread = abs(float(np.mean(differences))), float(np.std(differences, ddof=1))
-    wanted = max(margin - mean, mean)
-    for n in range(max(len(differences) + 1, 3), MOST_PAIRS + 1):
-        if stats.t.ppf((1 + confidence) / 2, n - 1) * spread / math.sqrt(n) < wanted:
-            return n
-    return None
 
 
 @contextmanager

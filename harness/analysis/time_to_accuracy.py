@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.resampling import RESAMPLES, SEED, percentile_interval
+from harness.analysis.resampling import RESAMPLES, SEED
 from harness.analysis.statistics import CONFIDENCE, Figure, student_interval
 from harness.analysis.survival import common_horizon, restricted_mean, weighted_restricted_means
 from harness.records.record import Record
@@ -89,7 +89,7 @@ class TimeToAccuracy:
 
 def time_to_accuracy(
     pairs: Sequence[tuple[Record, Record]], metric: str, target: float, more_is_better: bool = True,
-    budget: float | None = None,
+    budget: float | None = None, confidence: float = CONFIDENCE,
 ) -> TimeToAccuracy:
     """Of finished records, paired by seed, the first of each pair of one backend and the second of the other.
 
@@ -99,7 +99,7 @@ def time_to_accuracy(
     """
     reaches = [tuple(reach(record, metric, target, more_is_better, budget) for record in pair) for pair in pairs]
     names = (pairs[0][0].backend, pairs[0][1].backend) if pairs else ("", "")
-    return compare_reaches([(first, second) for first, second in reaches], names, metric, target)
+    return compare_reaches([(first, second) for first, second in reaches], names, metric, target, confidence)
 
 
 def reach(
@@ -195,7 +195,7 @@ def _arrival(
     n, arrived = len(runs), sum(run.reached for run in runs)
     interval = stats.binomtest(arrived, n).proportion_ci(confidence, method="exact")
     share = Figure(arrived / n, float(interval.low), float(interval.high), n, "share of runs",
-                   f"Clopper-Pearson, {confidence:.0%} interval", confidence)
+                   f"Clopper-Pearson, {confidence * 100:.3g}% interval", confidence)
     curve = SurvfuncRight(np.array([run.seconds for run in runs]), np.array([int(run.reached) for run in runs]))
     steps = tuple((float(time), 1 - float(left), int(at_risk)) for time, left, at_risk in
                   zip(curve.surv_times, curve.surv_prob, curve.n_risk, strict=True))
@@ -210,13 +210,16 @@ def _arrival(
 
 
 def _figure(value: float, drawn: np.ndarray | None, n: int, unit: str, what: str, confidence: float) -> Figure:
-    method = f"{what}, {RESAMPLES} resamples, {confidence:.0%} percentile interval for few pairs"
+    method = f"{what}, {RESAMPLES} resamples, Student t on their spread, {confidence * 100:.3g}% interval"
     if drawn is None:
         return Figure(value, None, None, n, unit, method, confidence)
-    # Resamples of n spread (n - 1)/n as wide as they should.
-    wide = value + (drawn - value) * math.sqrt(n / (n - 1))
-    low, high = percentile_interval(wide, confidence, n - 1)
-    return Figure(value, low, high, n, unit, method, confidence)
+    from scipy import stats
+
+    # Resamples of n spread (n - 1)/n as wide as they should. Of few pairs their outer percentiles are their ends: at 5
+    # pairs and 98.3% such an interval misses in 5 to 6%, Student's in 2% (tests/analysis/test_seed_looks.py).
+    spread = float(np.std(drawn)) * math.sqrt(n / (n - 1))
+    half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * spread if spread > 1e-12 * abs(value) else 0.0
+    return Figure(value, value - half, value + half, n, unit, method, confidence)
 
 
 def _exponential(figure: Figure) -> Figure:
@@ -230,8 +233,8 @@ def _mean(values: Sequence[float | None], unit: str, confidence: float) -> Figur
     if not known:
         return None
     mean, low, high = student_interval(np.asarray(known, dtype=np.float64), confidence)
-    return Figure(mean, low, high, len(known), unit,
-                  f"mean over the runs that reached the target, Student t, {confidence:.0%} interval", confidence)
+    method = f"mean over the runs that reached the target, Student t, {confidence * 100:.3g}% interval"
+    return Figure(mean, low, high, len(known), unit, method, confidence)
 
 
 def _cautions(events: np.ndarray, names: tuple[str, str], n: int) -> tuple[str, ...]:

@@ -61,13 +61,13 @@ def examine(
     from harness.measure.ceiling import held_threads
     from harness.measure.machine import Look, troubles
     from harness.measure.noise import measure_noise, same_work
-    from harness.measure.system import moment
+    from harness.measure.system import moment, stolen_seconds
     from harness.runner.locks import machine_lock_path
 
     began, before, noise = time.monotonic(), moment(system), None
     if free:
         with held_threads(1):
-            noise = measure_noise(same_work())
+            noise = measure_noise(same_work(), stolen=lambda: stolen_seconds(system))
     else:
         time.sleep(WATCH_SECONDS)
     look = Look(system, before, moment(system), time.monotonic() - began, out,
@@ -104,7 +104,8 @@ def noise_data(noise: Noise | None) -> dict[str, Any]:
     if noise is None:
         return {"spread": None, "reason": "it was not measured: another run of the harness is at work"}
     return {"spread": noise.spread, "windows": len(noise.rates),
-            "blocks": {f"{margin:g}": noise.blocks(margin) for margin in MARGINS}}
+            "blocks": {f"{margin:g}": noise.blocks(margin) for margin in MARGINS},
+            "stolen_shares": sorted(noise.stolen), "steal_share": noise.steal_share()}
 
 
 def probe_all() -> dict[str, dict[str, Any]]:
@@ -154,6 +155,8 @@ def _text(data: dict[str, Any]) -> str:
     if data["load_average"]:
         lines.append("load        " + " ".join(f"{value:.2f}" for value in data["load_average"]))
     lines.append(f"noise       {noise_sentence(data['noise'])}")
+    if data["noise"].get("stolen_shares"):
+        lines.append(f"stolen      {stolen_sentence(data['noise'])}")
     for trouble in data["troubles"]:
         lines += ["", f"{SIGNS[trouble['severity']]}: {trouble['what']}", f"  why:  {trouble['why']}",
                   f"  mend: {trouble['mend']}"]
@@ -171,6 +174,16 @@ def noise_sentence(noise: dict[str, Any]) -> str:
         blocks = f"{MOST_BLOCKS} blocks or more" if count >= MOST_BLOCKS else f"about {count} blocks"
         needs.append(f"{float(margin):.0%} needs {blocks}")
     return f"two windows of equal work differ by about {noise['spread']:.1%}: a margin of {', one of '.join(needs)}"
+
+
+def stolen_sentence(noise: dict[str, Any]) -> str:
+    """ "by the host, per second of one busy core: 0.4% mostly, at most 2.0%; timing.steal_share=0.03 would ..."."""
+    shares, limit = noise["stolen_shares"], noise["steal_share"]
+    middle, most = shares[len(shares) // 2], shares[-1]
+    text = f"by the host, per second of one busy core: {middle:.1%} mostly, at most {most:.1%}; "
+    if limit is None:
+        return text + "so much that no limit makes a comparison worth its time here"
+    return text + f"timing.steal_share={limit:g} would keep nine of ten"
 
 
 def _conclusion(troubles: list[dict[str, Any]]) -> str:

@@ -28,12 +28,11 @@ def swap(look: Look) -> Iterator[Trouble]:
 
 
 def memory_left(look: Look) -> Iterator[Trouble]:
-    left = [value for value in (look.system.memory().get("MemAvailable"), _left_in_container(look))
-            if value is not None]
-    if left and min(left) < LITTLE_MEMORY:
-        yield Trouble(f"{min(left) / GIGA:.1f} GiB of memory are left",
+    left = look.system.memory_left()
+    if left is not None and left < LITTLE_MEMORY:
+        yield Trouble(f"{left / GIGA:.1f} GiB of memory are left",
                       "two frameworks and their data want 2 GiB or more; without, the machine swaps or ends a process",
-                      "end what fills the memory", "spoils" if min(left) < TOO_LITTLE_MEMORY else "adds noise")
+                      "end what fills the memory", "spoils" if left < TOO_LITTLE_MEMORY else "adds noise")
 
 
 def disk(look: Look) -> Iterator[Trouble]:
@@ -83,19 +82,6 @@ def _held(look: Look) -> bool:
     finally:
         os.close(descriptor)  # which lets go of it
     return False
-
-
-def _left_in_container(look: Look) -> int | None:
-    """The least that a control group's memory limit leaves; its cache can be let go."""
-    left = []
-    for folder in look.system.control_groups():
-        for limit, usage, cache in (("memory.max", "memory.current", "file"),
-                                    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")):
-            most, used = look.system.number(f"{folder}/{limit}"), look.system.number(f"{folder}/{usage}")
-            found = re.search(rf"^{cache} (\d+)$", look.system.text(f"{folder}/memory.stat") or "", re.MULTILINE)
-            if most is not None and used is not None:
-                left.append(most - used + (int(found[1]) if found else 0))
-    return min(left) if left else None
 
 
 CHECKS = (another_run, swap, memory_left, disk, battery)

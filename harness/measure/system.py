@@ -75,6 +75,19 @@ class System:
         lines = re.findall(r"^(\w+):\s+(\d+) kB", self.text("proc/meminfo") or "", re.MULTILINE)
         return {name: int(value) * 1024 for name, value in lines}
 
+    def memory_left(self) -> int | None:
+        """Bytes that a new process may take: free or easily freed, and inside the limits of the control groups, whose
+        cache can be let go."""
+        left = [value for value in (self.memory().get("MemAvailable"),) if value is not None]
+        for folder in self.control_groups():
+            for limit, usage, cache in (("memory.max", "memory.current", "file"),
+                                        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache")):
+                most, used = self.number(f"{folder}/{limit}"), self.number(f"{folder}/{usage}")
+                found = re.search(rf"^{cache} (\d+)$", self.text(f"{folder}/memory.stat") or "", re.MULTILINE)
+                if most is not None and used is not None:
+                    left.append(most - used + (int(found[1]) if found else 0))
+        return min(left) if left else None
+
     def control_groups(self) -> Iterator[str]:
         """The folders of this process's control groups of CPU and memory, both versions, the own one first."""
         for line in (self.text("proc/self/cgroup") or "").splitlines():
@@ -129,6 +142,11 @@ def heat_events(system: System) -> int | None:
     counts = [number for path in system.paths("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count")
               if (number := system.number(path)) is not None]
     return sum(counts) if counts else None
+
+
+def stolen_seconds(system: System) -> float | None:
+    """What the host of a virtual machine took so far from the processors that this process may use."""
+    return _processor_seconds(system)[1]
 
 
 def _processor_seconds(system: System) -> tuple[float | None, float | None]:

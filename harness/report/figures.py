@@ -17,6 +17,7 @@ import numpy as np
 from harness.analysis.curves import Curve, curve, metric_names
 from harness.analysis.settings import backend_title
 from harness.records.record import Record
+from harness.report.slim import slim
 from harness.report.wording import is_share, shown
 
 # Okabe and Ito's colours, told apart by everyone; the marker says the same again.
@@ -148,7 +149,7 @@ def to_svg(figure: Any) -> str:
     # Ids that nothing refers to would repeat from figure to figure.
     referred = set(re.findall(r"#([\w.-]+)", text))
     text = re.sub(r'\sid="([^"]*)"', lambda match: match.group(0) if match.group(1) in referred else "", text)
-    return text.replace(INK, "currentColor").strip()
+    return slim(text.replace(INK, "currentColor").strip())
 
 
 def literal(text: str) -> str:

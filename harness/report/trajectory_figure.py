@@ -75,6 +75,7 @@ def _draw(panel: Any, curve: Curve) -> None:
 
 
 def _dress(panel: Any) -> None:
+    panel.minorticks_off()
     panel.tick_params(which="both", colors=INK, labelsize=9)
     panel.grid(alpha=0.2, linewidth=0.5)
     panel.set_facecolor("none")

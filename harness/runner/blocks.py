@@ -15,6 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from harness.analysis.half_metrics import metric_value
+from harness.analysis.primary import BLOCK_MEASURES
 from harness.analysis.sequential import judge_blocks, next_look
 from harness.backends import BACKENDS
 from harness.errors import SpecError, did_you_mean
@@ -22,6 +26,7 @@ from harness.records.blocks import DONE, DROPPED, FAILED, Block, blocks_of, writ
 from harness.records.settings_key import setting_cell, setting_key
 from harness.records.store import Store
 from harness.runner.cell import opening
+from harness.runner.largest_batch import JOB as LARGEST_BATCH_JOB
 from harness.runner.locks import FileLock
 from harness.runner.matrix import Cell
 from harness.runner.timed_block import (
@@ -40,8 +45,9 @@ from harness.runner.workers import Worker
 from harness.spec.timing import Timing
 
 MEASURE = "samples_per_second"
-# So many failed blocks in a row end a setting, so many dropped ones in a row a setting's turn in this run.
-MOST_FAILED, MOST_DROPPED = 2, 6
+COLD = ("compile_seconds", "first_step_seconds")
+# So many failed blocks in a row end a setting.
+MOST_FAILED = 2
 WAITING = {"event": "waiting", "message": "another run uses this machine; a block waits until it is alone."}
 
 
@@ -57,7 +63,7 @@ class More:
 @dataclass(frozen=True)
 class BlockSettings:
     """How blocks are timed. function, conditions, ceiling: jobs of the workers; unfair: judges what both halves read
-    back; pilot: chooses programs; tests put their own in these places."""
+    back; pilot: chooses programs; largest_batch: the job that tries a size; tests put their own in these places."""
 
     timing: Timing
     more: More | None = None
@@ -66,6 +72,7 @@ class BlockSettings:
     unfair: Unfairness = what_is_unfair
     ceiling: str | None = CEILING_JOB
     pilot: Pilot | None = fastest_program
+    largest_batch: str = LARGEST_BATCH_JOB
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def _paired_seeds(cells: Sequence[Cell]) -> list[int]:
 
 @dataclass
 class TimedSetting:
-    """One setting in this run. earlier: the numbers of the blocks that were there when it began."""
+    """One setting in this run. measure: what the looks are at. earlier: numbers of the blocks that were there."""
 
     pair: Pair
     store: Store
@@ -109,6 +116,7 @@ class TimedSetting:
     more: More | None = None
     retry_failed: bool = False
     stopped: str | None = None
+    measure: str = MEASURE
     earlier: frozenset[int] = field(init=False)
     begun: int = field(init=False)
     asked: bool = field(init=False)
@@ -152,8 +160,12 @@ class TimedSetting:
 
     def _judgement(self, done: Sequence[Block]) -> Any:
         first, second = self.pair.backends
-        rates = [[block.samples_per_second(name) or math.nan for block in done] for name in (first, second)]
-        return judge_blocks(MEASURE, (first, second), rates[0], rates[1], self.margin, self.timing.looks)
+        # What decides is what the looks are at; where a half does not have it, the speed says when it is enough.
+        found = [[[metric_value(block.halves[name], measure) or math.nan for block in done]
+                  for name in (first, second)] for measure in (self.measure, MEASURE)]
+        own = np.isfinite(found[0]).all()
+        a, b = found[0] if own else found[1]
+        return judge_blocks(self.measure if own else MEASURE, (first, second), a, b, self.margin, self.timing.looks)
 
     def _ratio(self, done: Sequence[Block]) -> float | None:
         """The geometric mean of the first backend's rate over the second's."""
@@ -172,10 +184,11 @@ class TimedSetting:
         if _in_a_row(told, FAILED) >= MOST_FAILED:
             reason = told[0].reason or {}
             return f"{MOST_FAILED} blocks in a row failed, the last with {reason.get('kind')}: {reason.get('message')}"
-        if _in_a_row(own, DROPPED) >= MOST_DROPPED:
+        if _in_a_row(own, DROPPED) >= self.timing.most_dropped:
             reason = own[0].reason or {}
-            return (f"{MOST_DROPPED} blocks in a row were dropped: this machine is not quiet enough "
-                    f"({reason.get('message')}). Run it again when it is, or with timing.drop_disturbed=false.")
+            return (f"{self.timing.most_dropped} blocks in a row were dropped: this machine is not quiet enough "
+                    f"({reason.get('message')}). Run it again when it is, or with timing.drop_disturbed=false; "
+                    "`harness doctor` says which limit it can keep.")
         return None
 
 
@@ -190,7 +203,7 @@ def _in_a_row(latest: Sequence[Block], status: str) -> int:
 
 @dataclass
 class Blocks:
-    """All settings of a run. Raises SpecError for a setting that is not one of them."""
+    """All settings of a run. primary: the measure that decides. Raises SpecError for a setting that it has not."""
 
     cells: Sequence[Cell]
     store: Store
@@ -199,6 +212,7 @@ class Blocks:
     machine: str
     tell: OnEvent
     retry_failed: bool = False
+    primary: str = MEASURE
     groups: dict[str, list[Cell]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -224,7 +238,8 @@ class Blocks:
             seeds = [seed for seed in _paired_seeds(group) if not self._failed(group, seed)]
             if seeds:
                 found.append(TimedSetting(_pair(key, group, seeds[0]), self.store, self.settings.timing, self.margin,
-                                          self.machine, self.settings.more, self.retry_failed))
+                                          self.machine, self.settings.more, self.retry_failed,
+                                          measure=self.primary if self.primary in BLOCK_MEASURES else MEASURE))
         return found
 
     def _failed(self, group: Sequence[Cell], seed: int) -> bool:
@@ -236,7 +251,8 @@ class Blocks:
         """What runs their halves."""
         own = self.settings
         return Halves(own.timing, worker_of, self.machine, self.store.path, self.tell, own.function, own.conditions,
-                      own.ceiling, own.unfair, own.pilot, timeout)
+                      own.ceiling, own.unfair, own.pilot, timeout, largest_batch=own.largest_batch,
+                      cold=self.primary in COLD)
 
     def __call__(self, halves: Halves, lock: FileLock) -> None:
         """Runs blocks, one of each setting in turn, until none wants any more."""
@@ -259,6 +275,8 @@ class Blocks:
         self.tell({"event": "block_started", **about, "done": before.done, "target": before.target})
         block = halves.block(pair, number)
         write_block(self.store.path, block)
+        if halves.search_batches(pair, block):
+            write_block(self.store.path, block)
         after = setting.standing()
         reason = None if block["reason"] is None else {key: block["reason"][key] for key in ("kind", "message")}
         self.tell({"event": "block_finished", **about, "status": block["status"], "reason": reason,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.errors import CellFailed, SpecError
+from harness.runner import compiled
 
 Emit = Callable[[dict[str, Any]], None]
 # How allocators say that there is not enough memory, where the exception's type does not.
@@ -36,8 +37,10 @@ def run_job(job: dict[str, Any], send: Emit, *, forked: bool) -> None:
     try:
         module, _, name = job["function"].partition(":")
         function = getattr(importlib.import_module(module), name)
+        compiled.begin(cold=bool(job.get("cold")))
         value = function(job["arguments"], emit)
         json.dumps(value)
+        compiled.keep()
         emit({"event": "result", "value": value})
     except BaseException as error:  # a job's end is always reported, SystemExit's too
         traceback.print_exc()

@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from harness.runner.compiled import variables
+
 Event = dict[str, Any]
 # Importing a framework on a busy machine.
 IMPORT_SECONDS = 300.0
@@ -97,10 +99,10 @@ class Server:
 
 def environment(compiled: str | None = None) -> dict[str, str]:
     """The environment of a worker: this package found, Keras on TensorFlow, TensorFlow less talkative; Inductor keeps
-    what it compiles in the folder `compiled`. In the one that all processes share, a compilation that was killed leaves
-    half a library behind, at which every later one fails; and times of compiling would depend on earlier runs."""
+    what it compiles below the folder `compiled` (runner/compiled.py). In the one that all processes share, a
+    compilation that was killed leaves half a library behind, and times of compiling would depend on earlier runs."""
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     quiet = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}
-    cache = {} if compiled is None else {"TORCHINDUCTOR_CACHE_DIR": compiled, **os.environ}
+    cache = {} if compiled is None else variables(compiled)
     return {**os.environ, **cache, **quiet, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

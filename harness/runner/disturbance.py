@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.spec.timing import Timing
+
 PROC, THERMAL, CGROUP = Path("/proc"), Path("/sys/devices/system/cpu"), Path("/sys/fs/cgroup")
 # Columns of a line of /proc/stat (man 5 proc): user nice system idle iowait irq softirq steal guest guest_nice.
 # user and nice contain the guests' time.
 BUSY, STEAL = (0, 1, 2, 5, 6), 7
-# Of the cores that a half uses: so much taken by others changes what is measured by more than a margin of 3% can bear.
-FOREIGN_SHARE, STEAL_SHARE, THROTTLED_SHARE = 0.10, 0.03, 0.01
 # Counters tick every 10 ms: over less than this a share says nothing.
 LEAST_SECONDS = 1.0
 
@@ -60,8 +60,9 @@ def between(before: Reading, after: Reading, cores: int | None = None) -> dict[s
     }
 
 
-def spoiled(found: Mapping[str, Any], threads: int) -> str | None:
-    """Why a half does not count, None if nothing spoiled it. threads: as the execution says, 0 for all cores.
+def spoiled(found: Mapping[str, Any], threads: int, limits: Timing) -> str | None:
+    """Why a half does not count, None if nothing spoiled it. threads: as the execution says, 0 for all cores. limits:
+    its foreign_share, steal_share and throttled_share (docs/measuring.md says where they come from).
 
     Others may use the cores that the half leaves free: what counts is what they take beyond those.
     """
@@ -73,22 +74,22 @@ def spoiled(found: Mapping[str, Any], threads: int) -> str | None:
         return None
     throttled, stolen, foreign = (found.get(key) for key in (
         "throttled_seconds", "steal_seconds", "foreign_cpu_seconds"))
-    if throttled is not None and throttled > THROTTLED_SHARE * seconds:
+    if throttled is not None and throttled > limits.throttled_share * seconds:
         return f"the quota of this container held it back for {throttled:.1f} of {seconds:.1f} s"
-    if stolen is not None and stolen > STEAL_SHARE * wanted * seconds:
+    if stolen is not None and stolen > limits.steal_share * wanted * seconds:
         return f"the host of this virtual machine took {stolen:.1f} s of processor time in {seconds:.1f} s"
-    if foreign is not None and foreign / seconds > cores - wanted + FOREIGN_SHARE * wanted:
+    if foreign is not None and foreign / seconds > cores - wanted + limits.foreign_share * wanted:
         return (f"other processes used {foreign / seconds:.1f} of {cores} cores, where {wanted} "
                 f"{'was' if wanted == 1 else 'were'} to be left alone")
     return None
 
 
-def is_throttled(found: Mapping[str, Any]) -> bool | None:
+def is_throttled(found: Mapping[str, Any], limits: Timing) -> bool | None:
     """Whether quota or heat slowed a half down; None where neither counter is there."""
     throttled, thermal = found.get("throttled_seconds"), found.get("thermal_events")
     if throttled is None and thermal is None:
         return None
-    return bool(thermal) or (throttled or 0.0) > THROTTLED_SHARE * float(found["seconds"])
+    return bool(thermal) or (throttled or 0.0) > limits.throttled_share * float(found["seconds"])
 
 
 def load_average() -> list[float] | None:

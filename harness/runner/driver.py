@@ -173,7 +173,7 @@ def _blocks(
     if settings.blocks is None:
         return None
     return Blocks(cells, store, settings.blocks, experiment.verdict.margin, environment()["machine"], tell,
-                  settings.retry_failed)
+                  settings.retry_failed, experiment.verdict.primary)
 
 
 def _is_due(record: Record | None, settings: Settings) -> bool:
@@ -249,7 +249,8 @@ class CellRunner:
         folder = self.store.folder(self.cell.id).resolve()
         arguments = {"cell": self.cell.to_data(), "folder": str(folder), "checkpoints": checkpoints}
         worker = self.workers.get(self.settings.backend_of(self.cell))
-        return worker.run(Job(self.settings.function, arguments, log.resolve()), self._progress,
+        # The times of whole trainings contain compiling, in every seed alike.
+        return worker.run(Job(self.settings.function, arguments, log.resolve(), cold=True), self._progress,
                           self.settings.timeout)
 
     def _progress(self, event: dict[str, Any]) -> None:

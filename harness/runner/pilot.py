@@ -122,7 +122,7 @@ class _Pilot:
 
     def _run(self, function: str, more: dict[str, Any]) -> JobResult:
         arguments = {"cell": self.cell.to_data(), "backend": self.cell.backend, **more}
-        return self.worker.run(Job(function, arguments), timeout=self.timeout)
+        return self.worker.run(Job(function, arguments, cold=True), timeout=self.timeout)
 
 
 def _entry(

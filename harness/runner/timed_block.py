@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.records.blocks import DONE, DROPPED, FAILED, Block
+from harness.records.blocks import DONE, DROPPED, FAILED, Block, blocks_of
 from harness.runner.cell import now
 from harness.runner.disturbance import is_throttled, load_average, spoiled
+from harness.runner.largest_batch import JOB as LARGEST_BATCH_JOB
+from harness.runner.largest_batch import memory_cap, search
 from harness.runner.matrix import Cell
 from harness.runner.pilot import chosen_program, with_program
 from harness.runner.workers import Job, JobResult, Worker
@@ -72,7 +75,9 @@ class Halves:
     """What runs the halves. worker_of: cell -> the worker that plays it. function, conditions, ceiling: jobs of the
     workers (None: no ceiling is measured); unfair: judges the conditions of both halves; pilot: chooses the program of
     the tuned tier (None: left to the backend). out: the store's folder. machine: this machine's slug. chosen, known,
-    ceilings: what was found out once in this run.
+    ceilings: what was found out once in this run; memory: what a try of a batch may use on a CPU, the same in both
+    backends. largest_batch: the job that tries one. cold: every half compiles anew, not those of the first blocks
+    alone.
     """
 
     timing: Timing
@@ -89,6 +94,9 @@ class Halves:
     chosen: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     known: dict[tuple[str, Execution], dict[str, Any]] = field(default_factory=dict)
     ceilings: dict[Execution, dict[str, Any] | None] = field(default_factory=dict)
+    largest_batch: str = LARGEST_BATCH_JOB
+    cold: bool = False
+    memory: int | None = None
 
     def block(self, pair: Pair, number: int) -> dict[str, Any]:
         """Times block `number` and gives what its file holds, whatever became of it. It is dropped for what was
@@ -111,8 +119,36 @@ class Halves:
         block["reason"] = reason or self._verdict(pair, block)
         if block["reason"] is None:
             block["status"], block["reason"] = self._outcome(spent, pair.execution.threads)
-        block["machine"] |= {"load_after": load_average(), **_disturbances(spent)}
+        block["machine"] |= {"load_after": load_average(), **_disturbances(spent, self.timing)}
         return {**block, "finished_at": now(), "seconds": time.monotonic() - began}
+
+    def search_batches(self, pair: Pair, block: dict[str, Any]) -> bool:
+        """Searches for the largest batch of each backend, once in a setting, and puts it into the halves of the block
+        after which it is done; whether it changed the block."""
+        if block["status"] != DONE or not self.timing.largest_batch:
+            return False
+        for backend in pair.backends:
+            memory = block["halves"][backend].setdefault("memory", {})
+            found = self._searched(pair, backend)
+            if found is not None:
+                memory |= {"largest_batch": None, "largest_batch_reason": f"it was searched for in block {found}"}
+                continue
+            if self.memory is None:
+                self.memory = memory_cap(self.timing.largest_batch_bytes)
+            self.tell({"event": "half", "setting": pair.id, "backend": backend, "stage": "largest batch"})
+            cell = self._played(pair, backend)
+            run = partial(self._run, self.largest_batch, cell, pair, block["number"])
+            memory.pop("largest_batch_reason", None)
+            device = str(self.known.get((backend, cell.execution), {}).get("device", "cpu"))
+            memory |= search(run, self.memory, self.timing.largest_batch_seconds, on_gpu=device.startswith("gpu"))
+        return True
+
+    def _searched(self, pair: Pair, backend: str) -> int | None:
+        """The block that has the largest batch of a backend already."""
+        return next((
+            block.number for block in blocks_of(self.out, pair.id)
+            if block.status == DONE and block.machine.get("machine") == self.machine
+            and (block.halves[backend].get("memory") or {}).get("largest_batch_search")), None)
 
     def _prepare(self, pair: Pair, block: dict[str, Any]) -> dict[str, Any] | None:
         """Chooses programs, reads conditions back and judges them, once in a run. Gives why nothing is timed."""
@@ -190,21 +226,26 @@ class Halves:
         return {"kind": UNFAIR, "message": f"{prefix}{message}", "items": items}
 
     def _outcome(self, spent: Mapping[str, Any], threads: int) -> tuple[str, dict[str, Any] | None]:
-        causes = {backend: spoiled(found, threads) for backend, found in spent.items() if found}
+        causes = {backend: spoiled(found, threads, self.timing) for backend, found in spent.items() if found}
         said = [f"{backend}: {cause}" for backend, cause in causes.items() if cause]
         if not said or not self.timing.drop_disturbed:
             return DONE, None
         return DROPPED, {"kind": "disturbed", "message": "; ".join(said)}
 
-    def _run(self, function: str, cell: Cell, pair: Pair, number: int) -> JobResult:
+    def _run(
+        self, function: str, cell: Cell, pair: Pair, number: int, more: Mapping[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> JobResult:
+        """Runs a job of a half. more: arguments besides; seconds: what it may take, None for what a half may."""
         log = self.out / "logs" / "blocks" / pair.id / f"{number:04d}-{cell.backend}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         worker = self.worker_of(cell)
         arguments = {"cell": cell.to_data(), "backend": worker.backend, "timing": explicit(self.timing)["timing"],
-                     "block": number, "ceiling": self.ceilings.get(pair.execution)}
-        timeout = self.timeout or LONGEST_HALF + self.timing.warmup_seconds
+                     "block": number, "ceiling": self.ceilings.get(pair.execution), **(more or {})}
+        cold = function == self.function and (self.cold or number < self.timing.cold_blocks)
+        timeout = seconds or self.timeout or LONGEST_HALF + self.timing.warmup_seconds
         return worker.run(
-            Job(function, arguments, log.resolve()),
+            Job(function, arguments, log.resolve(), cold),
             lambda event: self.tell({**event, "event": "half", "setting": pair.id, "backend": cell.backend}), timeout)
 
 
@@ -214,13 +255,14 @@ def _short(reason: Mapping[str, Any] | None, backend: str) -> dict[str, Any]:
     return {"kind": kind, "message": f"{backend}: {found['message']}", "backend": backend}
 
 
-def _disturbances(spent: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
-    """What the halves had beside them, together and each."""
+def _disturbances(spent: Mapping[str, Mapping[str, Any] | None], timing: Timing) -> dict[str, Any]:
+    """What the halves had beside them, together and each, and what they might have had."""
     known: Sequence[Mapping[str, Any]] = [found for found in spent.values() if found]
     foreign = [found.get("foreign_cpu_seconds") for found in known]
-    throttled = [is_throttled(found) for found in known]
+    throttled = [is_throttled(found, timing) for found in known]
     return {
         "foreign_cpu_seconds": None if not foreign or None in foreign else sum(foreign),  # type: ignore[arg-type]
         "throttled": True if True in throttled else False if throttled and None not in throttled else None,
+        "limits": {name: getattr(timing, name) for name in ("foreign_share", "steal_share", "throttled_share")},
         "halves": dict(spent),
     }

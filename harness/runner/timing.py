@@ -16,19 +16,22 @@ from harness.measure.peaks import peak_of_conditions
 from harness.plan.binding import Arrays, bind
 from harness.plan.finetune import model_of_phase
 from harness.plan.plan import Plan
+from harness.runner.compiled import is_warm
 from harness.runner.disturbance import Reading, between, reading
 from harness.runner.matrix import Cell
+from harness.runner.pretrained import first_weights
 from harness.spec.flops import training_work
 from harness.spec.timing import Timing
 from harness.training.run import Job, behind_the_host, phase_dataset, plan_phase, start_of_phase
 
 # A framework's products may be faster than NumPy's; a window without a barrier is faster by orders of magnitude.
 CPU_SLACK = 3.0
+WARM = "what earlier jobs compiled was there to be taken over (timing.cold_blocks)"
 
 
 def conditions_job(arguments: dict[str, Any], emit: Any) -> dict[str, Any]:
     """Under which conditions this process would time the cell. arguments: those of `timing_job`."""
-    cell, backend = _played(arguments)
+    cell, backend = played(arguments)
     backend.configure(cell.execution)
     return backend.conditions(cell.execution)
 
@@ -39,13 +42,16 @@ def timing_job(arguments: dict[str, Any], emit: Any) -> dict[str, Any]:
     arguments: {"cell": Cell.to_data(), "backend": which one plays it, "timing": the Timing in plain data, "block": its
     number, "ceiling": what `ceiling_job` measured, or None}. Raises CellFailed, SpecError.
     """
-    cell, backend = _played(arguments)
+    cell, backend = played(arguments)
     backend.configure(cell.execution)
     # Before anything else computes: the threads of NumPy's BLAS spin for a while, and the probe would count them.
     conditions, ceiling = backend.conditions(cell.execution), arguments.get("ceiling")
+    if ceiling is not None and ceiling.get("precision", "float32") != cell.execution.compute_dtype:
+        ceiling = None  # NumPy multiplies in no half type
     subject = subject_of(cell, backend)
     timing = Timing.parse(arguments["timing"])
     assert timing is not None
+    warm = is_warm()
     watch = WindowWatch(meter_for(str(conditions.get("device", "cpu"))))
     half = measure_half(HalfJob(
         backend, subject.plan, subject.state, subject.train, cell.execution, timing, conditions=conditions,
@@ -53,8 +59,23 @@ def timing_job(arguments: dict[str, Any], emit: Any) -> dict[str, Any]:
         meter=watch, end_to_end=timing.end_to_end, tell=emit))
     if half["flops_per_step"] is None:
         half["flops_per_step_reason"] = "the FLOPs of a step cannot be told from the spec"
+    half |= taken_over(half, warm)
     half |= efficiency(half, ceiling=ceiling, cost_per_hour=timing.cost_per_hour)
     return {"half": half, "machine": watch.found}
+
+
+def taken_over(half: Mapping[str, Any], warm: bool) -> dict[str, Any]:
+    """What a half says of compiling: "compile_cache" is "cold" where it compiled everything itself, "warm" where
+    Inductor could take over what earlier jobs compiled, null where nothing takes over anything. Seconds of a warm
+    half stand under other names, for they are no times of compiling."""
+    if (half.get("compilation") or {}).get("compiler") != "inductor":
+        return {"compile_cache": None}
+    if not warm:
+        return {"compile_cache": "cold"}
+    found: dict[str, Any] = {"compile_cache": "warm"}
+    for name in ("compile_seconds", "first_step_seconds"):
+        found |= {name: None, f"{name}_reason": WARM, f"warm_{name}": half[name]}
+    return found
 
 
 def ceiling_job(arguments: dict[str, Any], emit: Any) -> dict[str, Any]:
@@ -70,7 +91,7 @@ def _bound(conditions: Mapping[str, Any], ceiling: Mapping[str, Any] | None) -> 
     return peak_of_conditions(conditions).flops_per_second
 
 
-def _played(arguments: dict[str, Any]) -> tuple[Cell, Backend]:
+def played(arguments: dict[str, Any]) -> tuple[Cell, Backend]:
     from harness.backends import load_backend
 
     return Cell.from_data(arguments["cell"]), load_backend(arguments["backend"])
@@ -94,7 +115,8 @@ def subject_of(cell: Cell, backend: Backend) -> TimedSubject:
 
     job = behind_the_host(Job(
         cell.model, cell.recipe, load_dataset(cell.data, cell.folder), backend, cell.execution, seed=cell.seed,
-        base=cell.folder, dataset_of=lambda data: load_dataset(data, cell.folder)))
+        base=cell.folder, dataset_of=lambda data: load_dataset(data, cell.folder),
+        weights=first_weights(cell.model, cell.recipe, cell.seed, cell.folder)))
     phase = job.recipe.resolved_phases()[0]
     spec = model_of_phase(job.spec, phase)
     state = start_of_phase(job, spec, phase, 0, None)

@@ -31,11 +31,13 @@ FORKS = hasattr(os, "fork") and sys.platform != "darwin"
 @dataclass(frozen=True)
 class Job:
     """function: "module:name", called as function(arguments, emit). arguments: what JSON can hold.
-    log: where the child's output goes; a temporary file if None, gone when the job is done."""
+    log: where the child's output goes; a temporary file if None, gone when the job is done. cold: it takes over nothing
+    that an earlier job compiled (runner/compiled.py), so that what compiling takes is measured."""
 
     function: str
     arguments: dict[str, Any] = field(default_factory=dict)
     log: Path | None = None
+    cold: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Worker:
         self._jobs += 1
         identity = f"{os.getpid()}-{self._jobs}"
         server.send({"job": identity, "function": job.function, "arguments": job.arguments, "log": str(log),
-                     "path": [folder for folder in sys.path if folder]})
+                     "cold": job.cold, "path": [folder for folder in sys.path if folder]})
         try:
             return _follow(server, identity, log, on_event, timeout, forked)
         except BaseException:

@@ -11,6 +11,7 @@ from harness.spec.configured import Configured
 LEAST_BLOCKS = 2
 CPU_SECONDS, GPU_SECONDS = 5.0, 10.0
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -28,9 +29,16 @@ class Timing(Configured):
     sub-windows may lie apart when warm-up ends. latency: whether inference is timed too, one example at a time, and
     its throughput at each of batch_sizes. evaluation: whether the evaluation of a split is timed. end_to_end: whether
     the framework's own loader and loop are timed as well, from the host's arrays. drop_disturbed: whether a block that
-    other processes or throttling spoiled is left out of the evidence (it is kept and shown). pilot: whether all
-    programs of the tuned tier are tried first and the fastest is timed, where the execution leaves it open.
-    cost_per_hour: the price of an hour on this machine.
+    other processes or throttling spoiled is left out of the evidence (it is kept and shown), and another is run in its
+    place. foreign_share, steal_share: of the processor time that a half's threads could have had, what other processes,
+    and the host of a virtual machine, may take before it counts as spoiled; throttled_share: of its seconds, those in
+    which a CPU quota may hold it back. most_dropped: after so many dropped blocks in a row a setting's turn is over.
+    cold_blocks: in so many first blocks of a setting PyTorch's Inductor compiles anew in every half; later halves take
+    over what was compiled, and have no first step and no compile seconds to compare (all blocks are cold where one of
+    the two decides). pilot: whether all programs of the tuned tier are tried first and the fastest is timed, where the
+    execution leaves it open. largest_batch: whether the largest batch that trains is searched for, once for each
+    backend; largest_batch_bytes: the memory that a try may use on a CPU, None for four fifths of what is free;
+    largest_batch_seconds: what the search may take. cost_per_hour: the price of an hour on this machine.
     """
 
     looks: Annotated[tuple[Annotated[int, Field(ge=LEAST_BLOCKS, le=10_000)], ...], Field(min_length=1),
@@ -45,7 +53,15 @@ class Timing(Configured):
     evaluation: bool = True
     end_to_end: bool = False
     drop_disturbed: bool = True
+    foreign_share: Share = 0.10
+    steal_share: Share = 0.03
+    throttled_share: Share = 0.01
+    most_dropped: Annotated[int, Field(ge=1, le=1000)] = 6
+    cold_blocks: Annotated[int, Field(ge=0)] = 2
     pilot: bool = True
+    largest_batch: bool = False
+    largest_batch_bytes: Annotated[int, Field(ge=2**20)] | None = None
+    largest_batch_seconds: Seconds = 600.0
     cost_per_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @classmethod

@@ -10,16 +10,9 @@ import pytest
 from scipy import stats
 
 from harness.analysis import accuracy
-from harness.analysis.accuracy import (
-    ALPHA,
-    LOOKS,
-    decision_power,
-    judge_seeds,
-    pair_correlation,
-    pairing_gain,
-    seeds_needed,
-)
+from harness.analysis.accuracy import decision_power, judge_seeds, pair_correlation, pairing_gain, seeds_needed
 from harness.analysis.judgement import OUTCOMES
+from harness.analysis.seed_looks import ALPHA, LOOKS
 
 
 def seeds(mean, spread=0.001, n=5, seed=0, level=0.9, between=0.01):
@@ -158,3 +151,9 @@ def test_looking_three_times_errs_in_at_most_five_of_a_hundred(mean, wrong, monk
 def test_values_that_are_no_pairs_are_refused(bad):
     with pytest.raises(ValueError, match="pairs need"):
         judge_seeds(*bad, 0.005, False)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-17, 1e-9])
+def test_without_spread_the_next_look_decides(spread):
+    assert decision_power(0.4, spread, 5, 0.03, ALPHA / 3) == 1.0
+    assert seeds_needed(np.array([0.4, 0.4 + spread]), 0.03).seeds == 3

@@ -10,9 +10,10 @@ from scipy import stats
 
 from harness.analysis.blocks import pair_blocks
 from harness.analysis.half_metrics import METRICS, metric_value, reason_missing
+from harness.analysis.verdict import which
 from harness.records import strict_json
-from harness.records.blocks import Block
-from tests.report.synthetic import block, half, payload
+from harness.records.blocks import Block, write_block
+from tests.report.synthetic import block, half, pairs, payload
 
 A, B = "pytorch", "tensorflow"
 
@@ -160,3 +161,21 @@ def test_versions_or_programs_that_changed_are_said():
     changed = made(1)
     changed.halves[A]["versions"] = {"torch": "9"}
     assert pair_blocks([made(0), changed], A, B).cautions == ["PyTorch: not all blocks have the same versions"]
+
+
+def test_the_largest_batch_stands_beside_a_peak_of_memory(tmp_path):
+    store = pairs(tmp_path)
+    search = {"method": "a limit", "memory_bytes": 2**30, "resolution": 1 / 32, "tried": []}
+    found = half(1000.0)["memory"] | {"largest_batch": 4096, "largest_batch_search": search}
+    none = found | {"largest_batch": None, "largest_batch_reason": "at least 64: larger ones were not tried"}
+    halves = {"tensorflow": half(1000.0, memory=none), "pytorch": half(1500.0, memory=found)}
+    write_block(store.path, block(payload(), 0, halves=halves))
+    (comparison,) = which(store, primary="process_peak_bytes").comparisons
+    assert comparison.primary.sentence.endswith(
+        "; largest batch that trains: PyTorch 4096, TensorFlow not known (at least 64: larger ones were not tried) "
+        "(one search each, not repeated)")
+    assert "largest batch" not in which(store).sentence
+    (row,) = (row for row in comparison.blocks.rows() if row.metric == "largest_batch")
+    assert (row.figures["pytorch"].value, row.figures["pytorch"].n, row.figures["pytorch"].low) == (4096, 1, None)
+    assert (row.figures["tensorflow"], row.ratio) == (None, None)
+    assert row.reasons == {"tensorflow": "at least 64: larger ones were not tried"}

@@ -43,8 +43,9 @@ def test_every_kind_of_outcome():
     assert [place.by_margin for place in found.places[:4]] == [True, False, True, False]
     assert found.counts == {"win": 2, "tie": 1, "loss": 1, "unknown": 2, "not comparable": 1}
     assert found.sentence.startswith(
-        "of 7 comparisons: PyTorch faster in 2, TensorFlow faster in 1, no practical difference in 1, not enough "
-        "evidence in 2, not comparable in 1 (after Holm); geometric mean of the ratios PyTorch/TensorFlow ")
+        "of 7 comparisons: PyTorch faster in 1, PyTorch faster, may not matter, in 1, TensorFlow faster in 1, no "
+        "practical difference in 1, not enough evidence in 2, not comparable in 1 (after Holm); geometric mean of the "
+        "ratios PyTorch/TensorFlow ")
     assert found.places[-1].reason == "TensorFlow failed in all 3 runs"
     assert json.loads(json.dumps(found.to_data()))["counts"]["win"] == 2
 
@@ -100,6 +101,7 @@ def test_the_interval_agrees_with_the_outcome():
     (0.0, ("win", "loss"), DIRECTION / 3), (math.log1p(MARGIN), ("tie",), EQUIVALENCE / 3)])
 def test_in_a_matrix_of_equals_an_error_anywhere_is_as_rare_as_promised(mean, wrong, limit, monkeypatch):
     monkeypatch.setattr(matrix, "_figure", lambda logs, level: None)
+    monkeypatch.setattr(matrix, "_doubt", lambda ratio, margin: "")
     rng, runs = np.random.default_rng(11), 400
     errors = sum(
         any(place.outcome in wrong for place in judge_together(

@@ -62,3 +62,16 @@ def test_no_break_even_where_steps_are_alike_or_unknown():
     assert break_even_steps(blocks({"tensorflow": 9.0, "pytorch": 0.0}, {"tensorflow": 1e3, "pytorch": 1e3})) is None
     assert break_even_steps(blocks({}, {"tensorflow": 2000.0, "pytorch": 1000.0})) is None
     assert break_even_steps(blocks({"tensorflow": 9.0, "pytorch": 0.0}, {"tensorflow": 2e3, "pytorch": 1e3}, 1)) is None
+
+
+def test_break_even_where_later_blocks_took_over_what_was_compiled():
+    made = blocks({"tensorflow": 10.0, "pytorch": 0.0}, {"tensorflow": 2000.0, "pytorch": 1000.0})
+    for block_ in made.done[2:]:
+        block_.halves["pytorch"]["compile_seconds"] = None
+    found = break_even_steps(made)
+    assert found is not None
+    assert (found[0], found[1].n) == ("tensorflow", 2)
+    assert found[1].value == pytest.approx(2500, rel=0.01)
+    for block_ in made.done[1:]:
+        block_.halves["pytorch"]["compile_seconds"] = None
+    assert break_even_steps(made) is None

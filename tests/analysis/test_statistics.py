@@ -13,7 +13,6 @@ from harness.analysis.statistics import (
     equivalence_p_value,
     paired_difference,
     paired_log_ratio,
-    pairs_needed,
     unpaired_difference,
 )
 
@@ -47,7 +46,6 @@ def test_paired_difference():
 def test_one_pair_has_no_interval():
     assert (paired_log_ratio([2.0], [1.0]).low, paired_difference([2.0], [1.0], "x").high) == (None, None)
     assert equivalence_p_value([1.0], [1.0], 0.1) is None
-    assert pairs_needed(np.array([0.1]), 0.03) is None
 
 
 def test_equal_differences_have_an_interval_of_no_width():
@@ -75,19 +73,6 @@ def test_welch_and_correlation():
     assert (figure.low, figure.high) == pytest.approx((interval.low, interval.high))
     assert correlation(A, B) == pytest.approx(np.corrcoef(A, B)[0, 1])
     assert correlation([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]) is None
-
-
-def test_pairs_needed_is_the_first_n_that_decides():
-    differences = np.array([0.02, -0.04, 0.03, 0.01])
-    margin = math.log1p(0.03)
-    n = pairs_needed(differences, margin)
-    mean, spread = abs(differences.mean()), differences.std(ddof=1)
-
-    def half(count):
-        return stats.t.ppf(0.975, count - 1) * spread / math.sqrt(count)
-
-    assert half(n) < max(margin - mean, mean) <= half(n - 1)
-    assert pairs_needed(np.array([5.0, -5.0, 0.0]), margin) is None
 
 
 @pytest.mark.parametrize("bad", [[1.0, math.nan], [1.0, 0.0], [1.0, -2.0], [1.0]])

@@ -28,14 +28,16 @@ def ratio(logs, measure="samples_per_second"):
 @pytest.mark.parametrize(
     ("logs", "outcome", "winner", "words"),
     [
-        ([0.001, -0.001, 0.0, 0.002], "no practical difference", None, "no practical difference"),
-        ([0.010, 0.011, 0.012, 0.011], "no practical difference", None, "no practical difference"),
-        ([0.30, 0.31, 0.29, 0.30], "better", "pytorch", "PyTorch faster by at least 3%"),
-        ([-0.30, -0.31, -0.29, -0.30], "better", "tensorflow", "TensorFlow faster by at least 3%"),
-        ([0.02, 0.04, 0.05, 0.03], "may not matter", "pytorch", "may not matter"),
-        ([0.3, -0.3, 0.2, -0.1], "not enough evidence", None, "not enough evidence: run"),
-        ([0.3, 0.3], "not enough evidence", None, "run 1 more paired seed "),
-        ([0.3], "not enough evidence", None, "run 2 more paired seeds "),
+        ([0.001, -0.001, 0.0, 0.002, 0.0], "no practical difference", None, "no practical difference"),
+        ([0.010, 0.011, 0.012, 0.011, 0.012], "no practical difference", None, "no practical difference"),
+        ([0.30, 0.31, 0.29, 0.30, 0.30], "better", "pytorch", "PyTorch faster by at least 3%"),
+        ([-0.30, -0.31, -0.29, -0.30, -0.30], "better", "tensorflow", "TensorFlow faster by at least 3%"),
+        ([0.02, 0.04, 0.05, 0.03, 0.04], "may not matter", "pytorch", ", may not matter: "),
+        ([0.3, -0.3, 0.2, -0.1, 0.2], "not enough evidence", None, "run 315 more paired seeds (so far samples"),
+        ([0.02, -0.03, 0.01, -0.02, 0.03], "not enough evidence", None, "run 15 more paired seeds (so far"),
+        ([0.30, 0.31, 0.29, 0.30], "not enough evidence", None, "run 1 more paired seed (interim, 4 of the first look"),
+        ([0.3], "not enough evidence", None, "run 4 more paired seeds (interim, 1 of the first look at 5 seeds: "),
+        ([0.30, 0.31, 0.29, 0.30, 0.30, 9.0], "better", "pytorch", "; interim: 6 seeds of the next look at 10"),
     ],
 )
 def test_speed(logs, outcome, winner, words):
@@ -46,8 +48,8 @@ def test_speed(logs, outcome, winner, words):
 
 
 def test_less_is_better_for_seconds_and_bytes():
-    assert ratio([0.3, 0.31, 0.29], "train_seconds").winner == "tensorflow"
-    assert "TensorFlow smaller" in ratio([0.3, 0.31, 0.29], "peak_bytes").sentence
+    assert ratio([0.3, 0.31, 0.29, 0.3, 0.3], "train_seconds").winner == "tensorflow"
+    assert "TensorFlow smaller" in ratio([0.3, 0.31, 0.29, 0.3, 0.3], "peak_bytes").sentence
 
 
 def test_identical_accuracies_are_equivalent_from_five_pairs_on():
@@ -139,14 +141,14 @@ def test_several_comparisons_are_counted(tmp_path):
     assert any("not widened" in sentence for sentence in verdict.unknown)
 
 
-def test_below_three_pairs_nothing_is_claimed(tmp_path):
+def test_before_the_first_look_nothing_is_claimed(tmp_path):
     verdict = which(pairs(tmp_path, seeds=2), primary="total_seconds")
     assert verdict.exit_code == 6
     assert verdict.comparisons[0].primary.outcome == "not enough evidence"
     assert verdict.comparisons[0].quality.outcome == "not enough evidence"
-    assert "run 1 more paired seed" in verdict.sentence
+    assert "not enough evidence: run 3 more paired seeds (interim, 2 of the first look at 5 seeds" in verdict.sentence
     assert "not enough evidence on test_accuracy: run 3 more" in verdict.sentence
-    assert verdict.comparisons[0].minutes == pytest.approx(1.0)
+    assert verdict.comparisons[0].minutes == pytest.approx(3.0)
 
 
 def test_the_speed_of_whole_trainings_is_observed_and_decides_nothing(tmp_path):
@@ -276,7 +278,7 @@ def test_a_margin_is_a_share(tmp_path, margin):
 
 def test_a_metric_that_became_nan_is_not_compared(tmp_path):
     store = Store(tmp_path)
-    for seed in range(3):
+    for seed in range(5):
         for backend in NAMES:
             add(store, payload(backend=backend, seed=seed, accuracy=float("nan")))
     certify(store, payload())
@@ -322,12 +324,14 @@ def test_other_measures_of_the_blocks_decide_too(tmp_path):
 
 
 def test_time_to_accuracy_decides_by_the_target(tmp_path):
-    store = pairs(tmp_path, seeds=4)
+    store = pairs(tmp_path, seeds=5)
     verdict = which(store, primary="time_to_accuracy", target=0.88, margin=0.005)
     (comparison,) = verdict.comparisons
     assert comparison.primary.winner == "pytorch"
     assert "PyTorch sooner at the target by at least 0.5%" in verdict.sentence
     assert "restricted mean time to val_accuracy 0.88" in verdict.sentence
+    assert "98.3% interval" in verdict.sentence
+    assert "n = 5 paired seeds, look 1 of 3, bootstrap of pairs" in verdict.sentence
     chosen = which(store, primary="time_to_accuracy")
     assert any("not one that was fixed beforehand" in sentence for sentence in chosen.unknown)
     assert "no run reached val_accuracy 0.99" in which(store, primary="time_to_accuracy", target=0.99).sentence

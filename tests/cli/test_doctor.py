@@ -57,13 +57,28 @@ def test_as_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     assert data["troubles"] == [{"what": "the machine swaps now", "why": "it is slow", "mend": "add memory",
                                  "severity": "spoils"}]
     assert data["fit"] is False
-    assert data["noise"] == {"spread": 0.04, "windows": 2, "blocks": {"0.03": 30, "0.05": 13}}
+    assert data["noise"] == {"spread": 0.04, "windows": 2, "blocks": {"0.03": 30, "0.05": 13},
+                             "stolen_shares": [], "steal_share": None}
     assert data["cores"] >= 1
     assert data["frameworks"] == {}
 
 
+@pytest.mark.parametrize(("shares", "said"), [
+    ((0.0, 0.01, 0.02), "1.0% mostly, at most 2.0%; timing.steal_share=0.03 would keep"),
+    ((0.02, 0.06, 0.09), "timing.steal_share=0.09 would keep nine of ten"),
+    ((0.3, 0.4, 0.5), "no limit makes a comparison worth its time here")])
+def test_it_says_which_limit_of_stolen_time_can_be_kept(
+    shares: tuple[float, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(environment, "examine", lambda *_: ([], Noise((1.0, 1.1), 0.04, shares)))
+    main(["doctor", "--quick"])
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("stolen "))
+    assert said in line
+
+
 def test_it_looks_at_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:
-    monkeypatch.setattr("harness.measure.noise.measure_noise", lambda work: measure_noise(work, seconds=0.01))
+    monkeypatch.setattr("harness.measure.noise.measure_noise",
+                        lambda work, **given: measure_noise(work, seconds=0.01, **given))
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
     assert main(["doctor", "--quick", "--json", "--out", str(tmp_path / "none" / "yet")]) == 1
     data = json.loads(capsys.readouterr().out)
@@ -73,7 +88,7 @@ def test_it_looks_at_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 def test_it_disturbs_no_run(own_lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setattr(environment, "probe", lambda command: pytest.fail("a framework was started beside a run"))
-    monkeypatch.setattr("harness.measure.noise.measure_noise", lambda work: pytest.fail("work beside a run"))
+    monkeypatch.setattr("harness.measure.noise.measure_noise", lambda work, **given: pytest.fail("work beside a run"))
     held = os.open(own_lock, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(held, fcntl.LOCK_SH)
@@ -91,7 +106,7 @@ def test_it_goes_on_when_a_framework_is_broken(monkeypatch: pytest.MonkeyPatch, 
               "pytorch": "raise ImportError('libtorch.so is missing')"}
     monkeypatch.setattr(environment, "probe_all", lambda: {
         name: environment.probe([sys.executable, "-c", code]) for name, code in broken.items()})
-    monkeypatch.setattr("harness.measure.noise.measure_noise", lambda work: Noise((1.0,), 0.0))
+    monkeypatch.setattr("harness.measure.noise.measure_noise", lambda work, **given: Noise((1.0,), 0.0))
     assert main(["doctor", "--json"]) == 1
     data = json.loads(capsys.readouterr().out)
     assert data["frameworks"]["pytorch"] == {"error": "ImportError: libtorch.so is missing"}

@@ -64,7 +64,7 @@ def test_what_was_expected_is_the_better_accuracy_where_it_differs(tmp_path: Pat
 
 
 def test_which_of_another_measure_tier_and_target(tmp_path: Path, capsys: Capture):
-    store = pairs(tmp_path / "r", seeds=4, models=("mlp", "cnn"))
+    store = pairs(tmp_path / "r", seeds=5, models=("mlp", "cnn"))
     assert main(["which", str(store.path), "--primary", "latency_p99", "--tier", "tuned"]) == 0
     sentence, first, second, *_ = capsys.readouterr().out.splitlines()
     assert sentence.startswith("Of 2 comparisons")

@@ -276,3 +276,15 @@ def test_noise_asks_for_blocks() -> None:
     found = measure_noise(work, windows=8, seconds=0.1, clock=clock)
     assert len(found.rates) == 8
     assert found.spread == pytest.approx(0.0, abs=1e-9)
+    assert (found.stolen, found.steal_share()) == ((), None)
+    # A tenth of every second is stolen: 25 windows of a tenth of a second hold two whole ones.
+    shares = measure_noise(work, windows=24, seconds=0.1, clock=clock, stolen=lambda: 0.1 * clock.now).stolen
+    assert shares == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize(("shares", "limit"), [
+    ((0.0,) * 5, 0.03), ((0.01,) * 9 + (0.5,), 0.06), ((0.041,) * 8, 0.05), ((0.12,) * 8, 0.12), ((0.25,) * 8, None)])
+def test_the_limit_of_stolen_time_that_a_machine_can_keep(shares: tuple[float, ...], limit: float | None) -> None:
+    from harness.measure.noise import Noise
+
+    assert Noise((1.0,), 0.0, shares).steal_share() == limit

@@ -48,7 +48,8 @@ def behave(tmp_path, **said):
 
 def block_settings(looks=(3, 6), more=None, pilot=None, **timing):
     return BlockSettings(Timing(looks=looks, **timing), more, "tests.runner.block_jobs:fake_half",
-                         "tests.runner.block_jobs:fake_conditions", fake_unfair, None, pilot)
+                         "tests.runner.block_jobs:fake_conditions", fake_unfair, None, pilot,
+                         "tests.runner.block_jobs:fake_try")
 
 
 class InProcess:
@@ -69,11 +70,11 @@ def parsed(tmp_path, given):
     return Experiment.parse({"model": "mlp_64_64", "data": "data.npz", **(given or {})}, folder=tmp_path)
 
 
-def go(tmp_path, retry_failed=False, given=None, machine="here", **changes):
+def go(tmp_path, retry_failed=False, given=None, machine="here", primary="samples_per_second", **changes):
     """Times the blocks of an experiment that are due; returns its events."""
     experiment, events = parsed(tmp_path, given), []
     found = Blocks(check(experiment), Store(tmp_path / "store"), block_settings(**changes), 0.03, machine,
-                   events.append, retry_failed)
+                   events.append, retry_failed, primary)
     if found.due():
         found(found.halves(lambda cell: InProcess(), None), FileLock(tmp_path / "lock"))
     return events
@@ -148,6 +149,14 @@ def test_a_look_that_does_not_decide_is_followed_by_the_next_and_the_last_is_the
     assert [event["look"] for event in of_kind(events, "block_finished")] == [3, 3, 3, 6, 6, 6]
     assert [list(block.order) for block in blocks(tmp_path)] == [*ABBA, *ABBA[:2]]
     assert go(tmp_path) == []
+
+
+def test_the_looks_are_at_what_decides(tmp_path):
+    """The speeds are decided at the first look; what the verdict is to rest on is not."""
+    behave(tmp_path, latencies=True)
+    go(tmp_path, primary="latency_p99")
+    assert len(blocks(tmp_path)) == 6
+    assert of_kind(go(tmp_path, primary="energy"), "block_started") == []  # no half has it, so the speed decides
 
 
 def test_more_blocks_for_what_is_undecided(tmp_path):
@@ -288,6 +297,7 @@ def test_a_throttled_block_is_dropped_shown_and_replaced(tmp_path):
     assert "held it back for 9.0 of 10.0 s" in found[1].reason["message"]
     assert (found[0].machine["throttled"], found[1].machine["throttled"]) == (False, True)
     assert found[0].machine["foreign_cpu_seconds"] == pytest.approx(0.2)
+    assert found[0].machine["limits"] == {"foreign_share": 0.1, "steal_share": 0.03, "throttled_share": 0.01}
     assert found[1].samples_per_second("tensorflow") is not None
     assert of_kind(events, "block_finished")[1]["done"] == 1
 
@@ -296,11 +306,13 @@ def test_a_machine_that_is_never_quiet_ends_the_setting_for_this_run(tmp_path):
     behave(tmp_path, wrong={"* pytorch": "throttled"})
     (stopped,) = of_kind(go(tmp_path), "blocks_stopped")
     assert "6 blocks in a row were dropped" in stopped["reason"]
+    go(tmp_path, most_dropped=2)
+    assert Counter(block.status for block in blocks(tmp_path)) == {"dropped": 8}
     behave(tmp_path)
     assert of_kind(go(tmp_path), "block_finished")[-1]["done"] == 3
     behave(tmp_path, wrong={"* pytorch": "throttled"})
     go(tmp_path, looks=(5,), drop_disturbed=False)
-    assert Counter(block.status for block in blocks(tmp_path)) == {"dropped": 6, "done": 5}
+    assert Counter(block.status for block in blocks(tmp_path)) == {"dropped": 8, "done": 5}
 
 
 def test_blocks_of_another_machine_are_kept_and_not_counted(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from harness.runner import disturbance
 from harness.runner.disturbance import Reading, between, is_throttled, spoiled
+from harness.spec.timing import Timing
 
 QUIET = {"seconds": 10.0, "cores": 4, "cpu_seconds": 10.0, "foreign_cpu_seconds": 0.2, "steal_seconds": 0.0,
          "throttled_seconds": 0.0, "thermal_events": 0}
@@ -35,9 +36,18 @@ QUIET = {"seconds": 10.0, "cores": 4, "cpu_seconds": 10.0, "foreign_cpu_seconds"
     ({"seconds": 0.5, "foreign_cpu_seconds": 2.0}, 0, None),
 ])
 def test_what_spoils_a_half(found, threads, words):
-    said = spoiled({**QUIET, **found}, threads)
+    said = spoiled({**QUIET, **found}, threads, Timing())
     assert (said is None) == (words is None), said
     assert words is None or words in said
+
+
+@pytest.mark.parametrize(("key", "value", "found"), [
+    ("foreign_share", 0.3, {"foreign_cpu_seconds": 32.5}), ("steal_share", 0.08, {"steal_seconds": 0.7}),
+    ("throttled_share", 0.06, {"throttled_seconds": 0.5})])
+def test_each_limit_is_a_key_of_the_timing(key, value, found):
+    assert spoiled({**QUIET, **found}, 1, Timing())
+    assert spoiled({**QUIET, **found}, 1, Timing(**{key: value})) is None
+    assert spoiled({**QUIET, **{name: 2 * amount for name, amount in found.items()}}, 1, Timing(**{key: value}))
 
 
 def test_between_two_readings():
@@ -46,11 +56,11 @@ def test_between_two_readings():
     found = between(before, after, cores=2)
     assert found == {"seconds": 5.0, "cores": 2, "cpu_seconds": 4.0, "foreign_cpu_seconds": 5.0, "steal_seconds": 0.5,
                      "throttled_seconds": 0.5, "thermal_events": 2}
-    assert is_throttled(found) is True
+    assert is_throttled(found, Timing()) is True
     unknown = between(Reading(0.0, None, None, 0.0, None, None), Reading(1.0, None, None, 1.0, None, None), cores=2)
     assert unknown["foreign_cpu_seconds"] is unknown["throttled_seconds"] is None
-    assert is_throttled(unknown) is None
-    assert is_throttled(QUIET) is False
+    assert is_throttled(unknown, Timing()) is None
+    assert is_throttled(QUIET, Timing()) is False
 
 
 def test_the_counters_of_the_usable_processors_are_added_up(tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ from harness.spec.configured import Family
 from harness.spec.layers import recurrent, recurrent_convolutional
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight
 from harness.spec.layers.cells import Part, parse_nested
-from harness.spec.layers.recurrent import Recurrent, call_arguments, check_arguments
+from harness.spec.layers.recurrent import Recurrent
+from harness.spec.layers.recurrent_calls import call_arguments, check_arguments
 from harness.spec.layers.states import check_states
 from harness.spec.products import Products, of_part
 

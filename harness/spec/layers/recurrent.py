@@ -5,13 +5,13 @@ Shape letters: B batch, T steps, I input features, H units.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from harness.errors import SpecError, did_you_mean
+from harness.errors import SpecError
 from harness.spec.configured import Family
 from harness.spec.layers.base import Layer, MaskRule, Shape, Weight, known, require_rank
 from harness.spec.layers.cell_products import cell_products
@@ -27,10 +27,9 @@ from harness.spec.layers.cells import (
     cell_weights,
     parse_nested,
 )
-from harness.spec.layers.states import check_states, flat, nested_like, state_tensors
+from harness.spec.layers.recurrent_calls import call_arguments, check_arguments
+from harness.spec.layers.states import check_states, flat, flat_shapes, nested_like, places, state_tensors
 from harness.spec.products import Products
-
-CALL_ARGUMENTS = ("initial_state", "mask")
 
 
 class Recurrent(Layer):
@@ -80,7 +79,7 @@ class Recurrent(Layer):
 
     def state_shapes(self, *shapes: Shape) -> list[Shape]:
         """The shapes of all states, batch first."""
-        return _flat_shapes(self.after_step(self._step(*shapes))[1])
+        return flat_shapes(self.after_step(self._step(*shapes))[1])
 
     def _step(self, *shapes: Shape) -> Shape:
         """The shape of a step. Raises SpecError unless the layer is called on one sequence."""
@@ -101,7 +100,7 @@ class Recurrent(Layer):
             known(steps, self, "the number of steps (unroll=True)")
         if self.return_sequences:
             output = (output[0], steps, *output[1:])
-        return (output, *_flat_shapes(states)) if self.return_state else output
+        return (output, *flat_shapes(states)) if self.return_state else output
 
     def call_shape(self, shapes: tuple[Shape, ...], arguments: Mapping[str, Any]) -> Shape | tuple[Shape, ...]:
         result = self.compute_output_shape(*shapes)
@@ -139,12 +138,12 @@ class Recurrent(Layer):
             pattern = [] if shape is None else self.after_step(self._step(shape))[1]
         except SpecError as error:
             raise error.at(f"layer {self.name!r}" if self.name else type(self).__name__) from None
-        if "initial_state" in given and len(flat(given["initial_state"])) == len(_flat_shapes(pattern)):
-            given["initial_state"] = nested_like(_places(pattern), flat(given["initial_state"]))
+        if "initial_state" in given and len(flat(given["initial_state"])) == len(flat_shapes(pattern)):
+            given["initial_state"] = nested_like(places(pattern), flat(given["initial_state"]))
         result = super().__call__(*inputs[:1], **given)
         if not self.return_state:
             return result
-        return (result[0], *nested_like(_places(pattern), result[1:]))
+        return (result[0], *nested_like(places(pattern), result[1:]))
 
 
 class CellReader(Recurrent):
@@ -265,37 +264,6 @@ class GRU(GRUGates, Gated):
     """Gated recurrent unit: GRUCell over the steps."""
 
     keyword_only: ClassVar[frozenset[str]] = GRUGates.keyword_only | Recurrent.keyword_only | {"use_cudnn"}
-
-
-def check_arguments(layer: Layer, arguments: Mapping[str, Any], return_sequences: bool) -> None:
-    """Raises SpecError for an argument of a call that a recurrent layer does not have."""
-    for name in arguments:
-        if name not in CALL_ARGUMENTS:
-            raise SpecError(f"a call of {type(layer).__name__} has no argument {name!r}.",
-                            hint=did_you_mean(name, CALL_ARGUMENTS))
-    if "mask" in arguments and return_sequences:
-        raise SpecError("a call with mask=... of a layer with return_sequences=True is not supported: the mask would "
-                        "go on with the output.", hint="Let a Masking layer or Embedding(mask_zero=True) make it.")
-
-
-def call_arguments(inputs: tuple[Any, ...], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call that are given; `lstm(x, [h, c])` means initial_state=[h, c], as in Keras."""
-    if len(inputs) > 1:
-        arguments = {**dict(zip(CALL_ARGUMENTS, inputs[1:], strict=False)), **arguments}
-    return {name: value for name, value in arguments.items() if value is not None}
-
-
-def _is_shape(value: Any) -> bool:
-    return isinstance(value, tuple) and all(size is None or isinstance(size, int) for size in value)
-
-
-def _flat_shapes(states: Sequence[Any]) -> list[Shape]:
-    return [shape for part in states for shape in ([part] if _is_shape(part) else part)]
-
-
-def _places(states: Sequence[Any]) -> list[Any]:
-    """The lists of states with a None for every shape."""
-    return [None if _is_shape(part) else [None] * len(part) for part in states]
 
 
 LAYERS = (RNN, SimpleRNN, LSTM, GRU)

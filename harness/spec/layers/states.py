@@ -43,3 +43,17 @@ def state_tensors(arguments: Mapping[str, Any]) -> range:
     # References stand in the order of the arguments; a mask is one tensor.
     before = sum(name == "mask" for name in list(arguments)[:list(arguments).index("initial_state")])
     return range(1 + before, 1 + before + len(flat(arguments["initial_state"])))
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple) and all(size is None or isinstance(size, int) for size in value)
+
+
+def flat_shapes(states: Sequence[Any]) -> list[Shape]:
+    """The shapes of all states, out of the lists in which Keras nests them by cell."""
+    return [shape for part in states for shape in ([part] if _is_shape(part) else part)]
+
+
+def places(states: Sequence[Any]) -> list[Any]:
+    """The lists of states, with a None for every shape."""
+    return [None if _is_shape(part) else [None] * len(part) for part in states]
