@@ -29,11 +29,12 @@ def check_arrays(part: str, arrays: Arrays, text: bool = False) -> None:
         )
     for name, array in named:
         # Targets may be text: harness/data/labels.py turns it into labels.
-        if array.dtype.kind not in ("iufbU" if text else "iufb") and not name.startswith("y/"):
+        if array.dtype.kind not in ("iufbUO" if text else "iufb") and not name.startswith("y/"):
             raise DataError(
                 f"{name} holds {array.dtype}, expected numbers.",
                 where=f"data: {part}",
-                hint="Encode text as whole numbers.",
+                hint="Make ids of text with a step of `prepare`: tokenize, to_ids, text_vectorization, string_lookup."
+                if array.dtype.kind in "OU" else "Encode text as whole numbers.",
             )
     if not arrays.x or arrays.examples == 0:
         raise DataError("there are no examples.", where=f"data: {part}", hint="Expected at least one.")
@@ -78,6 +79,17 @@ def _not_finite(
         where=f"data: {part}",
         hint="Clean it first: `prepare: [{clean: {missing: drop}}]`, or mean, median, constant.",
     )
+
+
+def check_rows(part: str, arrays: Arrays) -> None:
+    """Raises DataError if an attention mask leaves nothing of an example: its softmax would have no answer."""
+    for name, array in arrays.x.items():
+        if name.endswith("attention_mask") and array.ndim == 2 and array.dtype.kind in "iufb":
+            empty = np.flatnonzero(~array.astype(bool).any(axis=1))
+            if len(empty):
+                raise DataError(
+                    f"{name} is 0 everywhere in example {int(empty[0])} ({len(empty)} in all): there is only padding.",
+                    where=f"data: {part}", hint="Leave the example out, or give it a token.")
 
 
 def check_weights(part: str, arrays: Arrays) -> None:

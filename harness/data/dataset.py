@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+from harness.data.vocabularies import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Dataset:
 
     fingerprint: sha256 over every array (harness/data/fingerprint.py).
     notes: what was done to the data that a reader of the results should know, in plain sentences.
+    vocabularies: what the numbers of an input or target stand for, by its name, where that is known.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Dataset:
     fingerprint: str
     classes: int | None
     notes: tuple[str, ...] = ()
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
 
     @property
     def splits(self) -> dict[str, Arrays]:
@@ -75,7 +80,9 @@ class Raw:
 
     train holds everything where the source has no split of its own. target values may still be text.
     classes: the number of classes if the source knows it. features: the columns of "x", for messages.
-    name: what to call it, where the source's own name is not it.
+    name: what to call it, where the source's own name is not it. vocabularies: as in Dataset.
+    ordered: whether the examples follow each other (in time, in a text), so that they are not split at random.
+    rate: samples per second of sounds. base: the folder that the steps' paths start at.
     """
 
     train: Arrays
@@ -85,6 +92,10 @@ class Raw:
     features: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     name: str | None = None
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    ordered: bool = False
+    rate: int | None = None
+    base: Path | None = None
 
     def parts(self) -> dict[str, Arrays]:
         """The splits that the source brought, by name."""

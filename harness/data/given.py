@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.checks import check_arrays, check_finite, check_weights
+from harness.data.checks import check_arrays, check_finite, check_rows, check_weights
 from harness.data.dataset import Arrays, Dataset
 from harness.data.fingerprint import fingerprint
 from harness.data.sources.npz import write
@@ -45,6 +45,7 @@ def from_arrays(
             check_arrays(part, arrays, text=True)  # harness/data/text_prefix.py: on_host asks who reads it
             check_weights(part, arrays)
             check_finite(part, arrays)
+            check_rows(part, arrays)
     if not 0 <= validation_split < 1:
         raise DataError(f"validation_split must be at least 0 and below 1, got {validation_split}.")
     if validation_split and validation is None:
@@ -62,7 +63,8 @@ def from_arrays(
 
 def save(dataset: Dataset, path: Path) -> None:
     """Writes the dataset to one file that the source {arrays: path} reads back bit by bit."""
-    about = {"name": dataset.name, "classes": dataset.classes, "notes": list(dataset.notes)}
+    about = {"name": dataset.name, "classes": dataset.classes, "notes": list(dataset.notes),
+             "vocabularies": {key: item.to_data() for key, item in dataset.vocabularies.items()}}
     write(dataset.splits, about, Path(path))
 
 

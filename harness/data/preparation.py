@@ -7,17 +7,16 @@ float64 and written as float32 (float64 stays float64), a few thousand at a time
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.data.dataset import Arrays, Raw
 from harness.data.labels import missing_examples
-from harness.data.text import FUNCTIONS
-from harness.data.text_adapting import adapted
 from harness.errors import DataError, did_you_mean
 from harness.spec import preparation as spec
-from harness.spec.layers import LAYERS
 
 Change = Callable[[np.ndarray], np.ndarray]
 _ROWS = 4096
@@ -42,7 +41,7 @@ def drop_missing(raw: Raw, step: spec.Clean) -> None:
 
 def impute(raw: Raw, step: spec.Clean) -> None:
     """Puts a value, known from the train split, in place of every NaN and infinity of the inputs."""
-    for name in _names(raw, step, "x"):
+    for name in step_arrays(raw, step, "x"):
         train = raw.train.x[name]
         if train.dtype.kind != "f":
             continue
@@ -91,8 +90,11 @@ def prepare(raw: Raw, steps: tuple[spec.Step, ...], fitted_on: int, classes: dic
     for step in steps:
         if isinstance(step, spec.Clean):
             continue
+        if step.canonical_name() in WHOLE:
+            _replace(raw, step, fitted_on, classes)
+            continue
         group = "y" if isinstance(step, spec.OneHot) and step.arrays is None else "x"
-        for name in _names(raw, step, group):
+        for name in step_arrays(raw, step, group):
             holder = "x" if name in raw.train.x else "y"
             change = FITS[type(step)](step, getattr(raw.train, holder)[name][:fitted_on], name, classes)
             for arrays in raw.parts().values():
@@ -100,7 +102,8 @@ def prepare(raw: Raw, steps: tuple[spec.Step, ...], fitted_on: int, classes: dic
                 values[name] = _in_rows(values[name], change)
 
 
-def _names(raw: Raw, step: spec.Step, group: str) -> list[str]:
+def step_arrays(raw: Raw, step: spec.Step, group: str) -> list[str]:
+    """The names that the step is for. group: "x" or "y", which all of are meant where the step names none."""
     if step.arrays is None:
         return list(raw.train.x if group == "x" else raw.train.y)
     known = [*raw.train.x, *raw.train.y]
@@ -206,15 +209,46 @@ def cast(step: spec.Cast, train: np.ndarray, name: str, classes: dict[str, int])
     return lambda rows: rows.astype(step.dtype)
 
 
-def text(step: spec.TextVectorization | spec.StringLookup, train: np.ndarray, name: str,
-         classes: dict[str, int]) -> Change:
-    """Texts as numbers, by the layer of the step's name."""
-    if train.dtype.kind != "U":
-        raise DataError(f"expected text, got {train.dtype}.", where=f"data: prepare: {step.canonical_name()}: {name}",
-                        hint="Name the arrays of text: {arrays: [...]}.")
-    kind, arguments = type(step).__name__, step.arguments()
-    layer = adapted(kind, train, **arguments) if step.vocabulary is None else LAYERS.find(kind)(**arguments)
-    return lambda rows: FUNCTIONS[type(layer)](layer, rows)
+# Steps that take and leave whole sets of arrays: {name: file of this folder with a function of that name}.
+WHOLE: dict[str, str] = {
+    "text_vectorization": "text_preparation", "string_lookup": "text_preparation", "tokenize": "tokenizing",
+    "to_ids": "text_preparation", "language_model": "sequences", "mask_tokens": "sequences",
+    "sequence_pairs": "text_preparation", "windows": "windows", "reconstruct": "windows", "log_mel": "spectra",
+}
+
+
+def _replace(raw: Raw, step: spec.Step, fitted_on: int, classes: dict[str, int]) -> None:
+    """Applies a step of WHOLE; what was known of targets that it left out is forgotten."""
+    before, known = dict(raw.train.y), dict(raw.vocabularies)
+    _whole(step)(raw, step, fitted_on)
+    for name, array in before.items():
+        if raw.train.y.get(name) is not array:
+            classes.pop(name, None)
+            if name in known and raw.vocabularies.get(name) is known[name]:
+                del raw.vocabularies[name]
+    for name, array in raw.train.y.items():
+        if before.get(name) is not array and array.dtype.kind in "iu" and name in raw.vocabularies:
+            classes[name] = len(raw.vocabularies[name])
+
+
+def _whole(step: spec.Step) -> Callable[[Raw, Any, int], None]:
+    name = step.canonical_name()
+    function: Callable[[Raw, Any, int], None] = getattr(import_module(f"harness.data.{WHOLE[name]}"), name)
+    return function
+
+
+def reads_text(step: spec.Step) -> bool:
+    """Whether the step makes numbers of text."""
+    return WHOLE.get(step.canonical_name()) in ("text_preparation", "tokenizing")
+
+
+def step_files(step: spec.Step, base: Path | None) -> list[Path]:
+    """The files that the step reads."""
+    if step.canonical_name() != "tokenize":
+        return []
+    from harness.data.tokenizing import tokenizer_file
+
+    return [tokenizer_file(step.tokenizer, base)]  # type: ignore[attr-defined]
 
 
 FITS: dict[type[spec.Step], Callable[..., Change]] = {
@@ -225,8 +259,6 @@ FITS: dict[type[spec.Step], Callable[..., Change]] = {
     spec.Flatten: flatten,
     spec.Channels: channels,
     spec.Cast: cast,
-    spec.TextVectorization: text,
-    spec.StringLookup: text,
 }
 
 
@@ -244,7 +276,11 @@ def settle_dtypes(arrays: Arrays, kept: frozenset[str]) -> Arrays:
 def _settled(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind in "fb" or array.dtype == np.uint8:
         return np.ascontiguousarray(array, dtype=np.float32)
+    if array.dtype.kind == "O" and len(array) and isinstance(array[0], np.ndarray):
+        raise DataError(f"the examples of {name} have different lengths.", where="data",
+                        hint="Leave out `pad: none`, or pack them: {language_model: {block: 128}}.")
     if array.dtype.kind not in "iu":
-        raise DataError(f"{name} holds {array.dtype}, not numbers.", where="data", hint="Expected numbers.")
+        raise DataError(f"{name} holds {'text' if array.dtype.kind in 'OU' else array.dtype}, not numbers.",
+                        where="data", hint="Expected numbers.")
     small = array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)
     return np.ascontiguousarray(array, dtype=np.int32 if small else np.int64)

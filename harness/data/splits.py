@@ -33,12 +33,29 @@ def divide(raw: Raw, split: Split, limit: Limit, classes: Mapping[str, int]) -> 
             where="data: split",
             hint="Ask for less.",
         )
-    if sizes:
+    contiguous = raw.ordered if split.contiguous == "auto" else split.contiguous
+    if contiguous and sizes:
+        _divide_in_order(raw, sizes, split)
+    elif sizes:
         labels = _strata(raw, split.stratify, classes, len(sizes) + 1)
         everything = raw.train
         for part, indices in partition(n, sizes, split.seed, labels).items():
             raw.change(part, everything.take(indices))
-    _cut(raw, split, limit, classes)
+    _cut(raw, split, limit, classes, contiguous)
+
+
+def _divide_in_order(raw: Raw, sizes: Mapping[str, int], split: Split) -> None:
+    """Train, validation, test, one after the other as the source has them."""
+    if split.stratify is True:
+        raise DataError("a split in the source's order cannot be stratified.", where="data: split",
+                        hint="Write `stratify: auto`, or `contiguous: false`.")
+    everything, end = raw.train, raw.train.examples
+    for part in ("test", "validation"):
+        if part in sizes:
+            raw.change(part, everything.take(slice(end - sizes[part], end)))
+            end -= sizes[part]
+    raw.train = everything.take(slice(0, end))
+    raw.notes.append("The parts follow each other in the source's order: train, validation, test.")
 
 
 def watch_test(raw: Raw) -> None:
@@ -111,12 +128,26 @@ def _proportional(size: int, available: list[int]) -> list[int]:
     return counts
 
 
-def _cut(raw: Raw, split: Split, limit: Limit, classes: Mapping[str, int]) -> None:
+def drawn(size: int, seed: int, n: int, labels: np.ndarray | None = None, least: int = 0) -> np.ndarray:
+    """Indices of `size` of n examples, in order: seeded, in the classes' proportions where there are labels [n].
+
+    least: so many of each class first, as far as there are and fit.
+    """
+    if labels is None or not least:
+        return partition(n, {"chosen": size}, seed, labels)["chosen"]
+    order = np.argsort(np.random.default_rng([seed, 1]).random(n), kind="stable")
+    first = np.concatenate([order[labels[order] == label][:least] for label in np.unique(labels)])[:size]
+    rest = np.setdiff1d(np.arange(n), first)
+    more = partition(len(rest), {"chosen": size - len(first)}, seed, labels[rest])["chosen"]
+    return np.sort(np.concatenate([first, rest[more]]))
+
+
+def _cut(raw: Raw, split: Split, limit: Limit, classes: Mapping[str, int], contiguous: bool) -> None:
     for part, arrays in raw.parts().items():
         most = getattr(limit, part)
         if most is not None and most < arrays.examples:
             labels = next((arrays.y[name] for name in classes if arrays.y[name].ndim == 1), None)
-            chosen = partition(arrays.examples, {"chosen": most}, split.seed, labels)["chosen"]
+            chosen = np.arange(most) if contiguous else drawn(most, split.seed, arrays.examples, labels)
             raw.notes.append(f"{part}: {most} of {arrays.examples} examples.")
             raw.change(part, arrays.take(chosen))
 

@@ -41,6 +41,8 @@ class Split(Configured):
     validation: a fraction (of all examples that are not the source's own test set) or a number; 0 for none;
     `test` to watch the test set while training, as many tutorials do.
     stratify: the same class proportions in each part; auto: where there are classes with enough examples.
+    contiguous: the parts follow each other in the source's order, train, validation, test, with nothing shuffled;
+    auto: where that order matters (series, running text).
     """
 
     validation: Annotated[
@@ -49,6 +51,7 @@ class Split(Configured):
     ] = 0.15
     test: Share = 0.15
     stratify: Literal["auto"] | bool = "auto"
+    contiguous: Literal["auto"] | bool = "auto"
     seed: int = Field(default=0, ge=0)
 
     def to_data(self) -> Any:

@@ -143,7 +143,9 @@ TEXT_STEPS = (TextVectorization, StringLookup)
 STEPS: Family[Step] = Family(
     "preparation step",
     (Clean, Standardise, MinMax, Rescale, OneHot, Flatten, Channels, Cast, *TEXT_STEPS),
-    {"standardize": Standardise, "rescaling": Rescale},
+    {"standardize": Standardise, "rescaling": Rescale, "tokenise": "Tokenize"},
+    later={"harness.spec.sequence_steps": ("Tokenize", "ToIds", "LanguageModel", "MaskTokens", "SequencePairs",
+                                           "Windows", "Reconstruct", "LogMel")},
 )
 
 

@@ -2,10 +2,12 @@
 
 A named set is written by its name, with arguments where it has any: `digits`, `{imdb: {maxlen: 100}}`. A file
 is written by its kind: `{npz: path}`, `{csv: path, target: column}`, `{images: folder}`. Relative paths are
-relative to the file that names them (harness/data/sources/files.py says what is refused).
+relative to the file that names them (harness/data/sources/files.py says what is refused). Texts, signals and
+composed scenes have files of their own, imported when one of them is asked for.
 """
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt
@@ -106,13 +108,15 @@ class Table(FileSource):
     """Base of files with named columns.
 
     target: one column, or several for several quantities. features: the columns to learn from (all others
-    where absent). categorical: text columns, turned into one 0/1 column per value.
+    where absent). categorical: text columns, turned into one 0/1 column per value. text: columns that become inputs
+    of their own, by their names, as text that a step of `prepare` turns into ids (string_lookup, tokenize, ...).
     validation, test: further files with the same columns.
     """
 
     target: Texts = Field(min_length=1)
     features: Texts | None = None
     categorical: Texts = ()
+    text: Texts = ()
     validation: str | None = None
     test: str | None = None
 
@@ -136,11 +140,14 @@ class Images(FileSource):
     """A folder with one subfolder of images per class, or with such folders in `train` and `test`.
 
     size: [height, width]: images are resized to it; without it they must all have one size.
+    masks: a folder of images of the same names (of any ending) whose values are the class of every pixel: then the
+    images lie in one folder without classes.
     """
 
     images: str
     size: tuple[PositiveInt, PositiveInt] | None = None
     color: Literal["rgb", "grayscale"] = "rgb"
+    masks: str | None = None
 
 
 class Idx(FileSource):
@@ -155,14 +162,50 @@ class Arrays(FileSource):
     arrays: str
 
 
-NAMED: dict[str, type[Source]] = {
-    cls.canonical_name(): cls
-    for cls in (Digits, BreastCancer, Wine, Diabetes, FashionMnist, Mnist, Cifar10, Imdb)
-}
-FILES: dict[str, type[FileSource]] = {
-    cls.canonical_name(): cls for cls in (Npz, Csv, Parquet, Images, Idx, Arrays)
-}
-KINDS: dict[str, type[Source]] = {**NAMED, **FILES}
+class Kinds(Mapping[str, type[Source]]):
+    """Sources by the name of their kind. later: {module: {kind: class}} for those imported when first asked for."""
+
+    def __init__(
+        self, classes: Iterable[type[Source]], later: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        self._classes = {cls.canonical_name(): cls for cls in classes}
+        self._waiting = {
+            kind: (module, name) for module, kinds in (later or {}).items() for kind, name in kinds.items()
+        }
+        self._names = (*self._classes, *self._waiting)
+
+    def __getitem__(self, kind: str) -> type[Source]:
+        if kind in self._waiting:
+            module, name = self._waiting.pop(kind)
+            self._classes[kind] = getattr(importlib.import_module(module), name)
+        return self._classes[kind]
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+_TEXTS, _SIGNALS = "harness.spec.text_sources", "harness.spec.signal_sources"
+NAMED = Kinds(
+    (Digits, BreastCancer, Wine, Diabetes, FashionMnist, Mnist, Cifar10, Imdb),
+    {
+        _TEXTS: {"wordnet": "WordNet", "cmudict": "CmuDict", "king_james_bible": "KingJamesBible"},
+        _SIGNALS: {"sunspots": "Sunspots", "co2": "Co2", "scenes": "Scenes", "spoken_digits": "SpokenDigits"},
+    },
+)
+FILES = Kinds(
+    (Npz, Csv, Parquet, Images, Idx, Arrays),
+    {
+        _TEXTS: {"text_file": "TextFile", "huggingface": "Huggingface"},
+        _SIGNALS: {"series": "Series", "audio": "Audio"},
+    },
+)
+KINDS: dict[str, Kinds] = {kind: kinds for kinds in (NAMED, FILES) for kind in kinds}
 
 
 def parse_source(value: Any) -> Source:
@@ -217,4 +260,4 @@ def _of_kind(kind: str, value: dict[str, Any]) -> Source:
             f"the arguments of the source {kind!r} must be a mapping, got {plain(inner)!r}.",
             hint=f"Write {kind} alone, or {{{kind}: {{argument: value}}}}.",
         )
-    return KINDS[kind](**{str(key): item for key, item in inner.items()})
+    return KINDS[kind][kind](**{str(key): item for key, item in inner.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,8 @@ def _measured(plan: Plan, output: Output, metrics: MetricSet, targets: np.ndarra
     """The names that an output's metrics report; each metric is tried on the first targets."""
     shape = [targets.shape[axis] if size is None and axis < targets.ndim else size or 1
              for axis, size in enumerate(plan.spec.tensors[output.node])]
-    # More examples than any other dimension has: nothing fits by chance.
-    examples = max([*shape, *targets.shape[1:]]) + 2
+    # Another number of examples than any dimension has: nothing fits by chance.
+    examples = next(number for number in count(2) if number not in {*shape, *targets.shape[1:]})
     y_true = targets[np.arange(examples) % len(targets)]
     y_pred = np.full((examples, *shape[1:]), 0.5)
     names: set[str] = set()

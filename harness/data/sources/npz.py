@@ -13,6 +13,7 @@ import numpy as np
 from harness.data.dataset import Arrays, Raw
 from harness.data.fingerprint import file_hash
 from harness.data.sources.files import find
+from harness.data.vocabularies import Vocabulary
 from harness.errors import DataError, did_you_mean
 from harness.spec import sources as spec
 
@@ -148,4 +149,5 @@ def _saved(path: Path, arrays: dict[str, np.ndarray]) -> Raw:
     about = json.loads(str(arrays["about"])) if "about" in arrays else {}
     raw = Raw(parts["train"], parts.get("validation"), parts.get("test"), classes=about.get("classes"))
     raw.name, raw.notes = about.get("name"), list(about.get("notes", ()))
+    raw.vocabularies = {key: Vocabulary.from_data(item) for key, item in about.get("vocabularies", {}).items()}
     return raw

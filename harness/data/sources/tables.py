@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def read(source: spec.Source, base: Path | None, sample_weight: str | None = None) -> Raw:
-    """x [n, features] float64 (missing: NaN), y [n] or [n, targets]: numbers, or text as objects."""
+    """x [n, features] float64 (missing: NaN), y [n] or [n, targets]: numbers, or text as objects; text columns under
+    their own names."""
     assert isinstance(source, spec.Table)
     frames = {part: _frame(source, path) for part, path in _paths(source, base).items()}
     columns = _columns(source, frames["train"], sample_weight)
@@ -32,9 +33,11 @@ def read(source: spec.Source, base: Path | None, sample_weight: str | None = Non
     names: tuple[str, ...] = ()
     for part, frame in frames.items():
         _require(frame, [*columns, *source.target, *([sample_weight] if sample_weight else [])], source)
-        x, names = _features(source, frame, columns, values)
+        inputs = {name: _text(frame, name) for name in source.text}
+        if columns:
+            inputs["x"], names = _features(source, frame, columns, values)
         weight = _numbers(frame, sample_weight, source) if sample_weight else None
-        parts[part] = Arrays({"x": x}, {"y": _target(source, frame)}, weight)
+        parts[part] = Arrays(inputs, {"y": _target(source, frame)}, weight)
     return Raw(parts["train"], parts.get("validation"), parts.get("test"), features=names)
 
 
@@ -91,19 +94,19 @@ def _read_parquet(path: Path) -> pandas.DataFrame:
 
 
 def _columns(source: spec.Table, frame: pandas.DataFrame, weight: str | None) -> list[str]:
-    apart = {*source.target, *([weight] if weight else [])}
+    apart = {*source.target, *source.text, *([weight] if weight else [])}
     if source.features is None:
         columns = [str(name) for name in frame.columns if str(name) not in apart]
     else:
         columns = list(dict.fromkeys([*source.features, *source.categorical]))
-    leaked = [name for name in columns if name in source.target]
+    leaked = [name for name in (*columns, *source.text) if name in source.target]
     if leaked:
         raise DataError(
             f"the target {leaked[0]!r} is also a feature.",
             where=source.name,
             hint="Leave it out of `features`.",
         )
-    if not columns:
+    if not columns and not source.text:
         raise DataError(
             "there is no column to learn from.", where=source.name, hint="Name some in `features`."
         )
@@ -112,7 +115,7 @@ def _columns(source: spec.Table, frame: pandas.DataFrame, weight: str | None) ->
 
 def _require(frame: pandas.DataFrame, names: list[str], source: spec.Table) -> None:
     known = [str(name) for name in frame.columns]
-    for name in [*names, *source.categorical]:
+    for name in [*names, *source.categorical, *source.text]:
         if name not in known:
             raise DataError(
                 f"there is no column {name!r}.", where=source.name, hint=did_you_mean(name, known)
@@ -144,6 +147,14 @@ def _numbers(frame: pandas.DataFrame, name: str, source: spec.Table) -> np.ndarr
             hint=f"Leave it out with `features`, or list it in `categorical: [{name}]`.",
         )
     return numbers
+
+
+def _text(frame: pandas.DataFrame, name: str) -> np.ndarray:
+    """One column as objects [n]: texts, None where there is nothing."""
+    column = _column(frame, name)
+    values = np.array([str(value) for value in column], dtype=object)
+    values[column.isna().to_numpy()] = None
+    return values
 
 
 def _features(
