@@ -204,7 +204,7 @@ def _main(blueprint: Blueprint, model: ModelText, name: str) -> str:
         f"    model = {name}().eval()",
         '    load_weights(model, Path(__file__).with_suffix(".safetensors"))',
         "    with torch.no_grad():",
-        f"        result = model({', '.join(zeros)})",
+        *_call_of_model(zeros),
     ]
     if len(spec.outputs) == 1:
         lines.append(f'    print({literal(spec.output_names[0])}, tuple(result.shape))')
@@ -212,3 +212,11 @@ def _main(blueprint: Blueprint, model: ModelText, name: str) -> str:
         lines += [f"    for name, output in zip({literal(tuple(spec.output_names))}, result, strict=True):",
                   "        print(name, tuple(output.shape))"]
     return "\n".join(lines)
+
+
+def _call_of_model(arguments: list[str]) -> list[str]:
+    """On one line where it fits."""
+    line = f"        result = model({', '.join(arguments)})"
+    if len(line) <= edits.WIDTH:
+        return [line]
+    return ["        result = model(", *(f"            {argument}," for argument in arguments), "        )"]

@@ -2,10 +2,10 @@
 
 `python -m tests.exchange.run_exported_pytorch FOLDER KEY...` writes FOLDER/results.json: {key: {"worst": difference,
 "file": name}, or for applications `application_differences`, or {"error": traceback}}. A key is a conformance case,
-"operation/NAME", "model/NAME" of the library or "application/NAME", whose Keras half is in the folder (NAME.keras,
-NAME.npz, NAME_float32.npy). Both sides get the same inputs, weights and seed of torch's generator, in float64; outputs,
-gradients and what a training step leaves behind are compared. Of an application the outputs are compared with Keras's,
-in both precisions.
+"operation/NAME", "model/NAME" of tests/models/small.py or "application/NAME", whose Keras half is in the folder
+(NAME.keras, NAME.npz, NAME_float32.npy). Both sides get the same inputs, weights and seed of torch's generator, in
+float64; outputs, gradients and what a training step leaves behind are compared. Of an application the outputs are
+compared with Keras's, in both precisions.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from harness.models import load_model
 from harness.spec.model import ModelSpec
 from tests.conformance import engine
 from tests.conformance.cases.operations import CASES as OPERATIONS
+from tests.models.small import SMALL
 
 
 def load_file(path: Path) -> dict[str, Any]:
@@ -101,19 +102,11 @@ def _listed(result: Any) -> list[torch.Tensor]:
 
 def library_model(name: str) -> tuple[ModelSpec, list[np.ndarray]]:
     """A small one of the model library, masks and dropout where there may be any, and its inputs."""
-    parameters: dict[str, Any] = {
-        "mlp": {"dropout": 0.2}, "cnn": {"input_shape": (9, 9, 2), "batch_normalization": True, "filters": (3, 4)},
-        "resnet": {"input_shape": (8, 8, 2), "depth": 8, "filters": 3},
-        "transformer_encoder": {"input_shape": (6,), "vocabulary": 9, "width": 8, "heads": 2, "mask_zero": True},
-        "lstm_classifier": {"input_shape": (6,), "vocabulary": 9, "embedding": 4, "units": (5, 3), "mask_zero": True},
-        "gru_classifier": {"input_shape": (6,), "vocabulary": 9, "embedding": 4, "mask_zero": True},
-    }
-    spec = load_model(name, **parameters.get(name, {}))
-    rng = engine.generator(name, "export")
-    shapes = [(engine.BATCH, *(5 if size is None else size for size in item.shape[1:])) for item in spec.inputs]
-    return spec, [rng.normal(size=shape) if item.dtype.startswith("float")
-                  else rng.integers(0, 5, shape).astype(item.dtype)
-                  for item, shape in zip(spec.inputs, shapes, strict=True)]
+    case = SMALL[name]
+    spec = load_model(case.model, **case.parameters)
+    x, _ = case.data(engine.generator(name, "export"))
+    by_name = x if isinstance(x, dict) else {spec.inputs[0].name: x}
+    return spec, [by_name[item.name][:engine.BATCH] for item in spec.inputs]
 
 
 def compared(key: str, path: Path) -> float:

@@ -12,16 +12,19 @@ from typing import Any
 
 import pytest
 
-from harness.models import available_models
 from tests.conformance.cases.operations import CASES as OPERATIONS
 from tests.conformance.engine import all_cases
 from tests.exchange.applications import NAMES
+from tests.models.small import SMALL
 
 pytestmark = pytest.mark.frameworks
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 TOLERANCE = 1e-12
-LIBRARY = [f"model/{name}" for name in available_models()]
+# The other forms of the library's models are swept.
+OFTEN = ("mlp", "mlp_64_64", "simple_cnn", "cnn", "resnet", "lstm_classifier", "gru_classifier", "transformer_encoder",
+         "vae")
+LIBRARY = [pytest.param(f"model/{name}", marks=[] if name in OFTEN else [pytest.mark.sweep]) for name in SMALL]
 SWEPT = [*all_cases(), *(f"operation/{case.name}" for case in OPERATIONS)]
 # Runs a file as a script, with nothing but torch to import.
 ALONE = """

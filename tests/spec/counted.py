@@ -25,6 +25,7 @@ UNCOUNTED_CASES = {
     "attention/AdditiveAttention": "the sum over scale * tanh is a product with a vector in PyTorch",
     "attention/attention_kinds": "the same",
     "spectral": "the power iteration, once per step",
+    "lora/einsum": "the product of both parts of an adapter, once per step",
 }
 UNCOUNTED_OPERATIONS = {
     "average": "a weighted sum", "trapezoid": "a weighted sum", "inv": "a factorization", "cholesky": "a factorization",
@@ -87,10 +88,30 @@ MODELS: dict[str, Callable[[], ModelSpec]] = {
     "transformer, words frozen": frozen(library("transformer_encoder"), "word_embedding", "position_embedding"),
     "transformer, attention frozen": frozen(library("transformer_encoder"), "block_1_attention", "block_2_attention"),
     "mobilenet_v2": published_models.mobilenet_v2,
+    "bert": library("bert", configuration="bert-tiny", types=0),
+    "bert mlm": library("bert", configuration="bert-tiny", head="mlm"),
+    "gpt2": library("gpt2", input_shape=(9,), width=12, depth=2, heads=3, vocabulary=50),
+    "gpt2 classification": library("gpt2", input_shape=(9,), width=12, depth=2, heads=3, vocabulary=50,
+                                   head="classification", inputs=("input_ids", "attention_mask")),
 }
 SWEPT: dict[str, Callable[[], ModelSpec]] = {
     **{name: make for name, make in published_models.MODELS.items() if name not in MODELS},
     "lstm_classifier of 200": library("lstm_classifier"), "gru_classifier of 200": library("gru_classifier"),
+    **{name: library(name) for name in (
+        "vit", "unet", "convolutional_autoencoder", "vae", "audio_cnn", "crnn", "lstm_forecaster",
+        "simple_rnn_classifier", "character_language_model", "transformer", "time_series_transformer", "dqn")},
+    "resnet 18": library("resnet", form="imagenet", depth=18),
+    "resnet 50, strides first": library("resnet", form="imagenet", depth=50, variant="v1"),
+    "vit B/16": library("vit", configuration="B/16"), "vit Ti/16": library("vit", configuration="Ti/16"),
+    "audio_cnn vggish": library("audio_cnn", configuration="vggish"),
+    "crnn of Shi et al.": library("crnn", configuration="shi2015"),
+    "gru_classifier both ways": library("gru_classifier", input_shape=(12,), bidirectional=True),
+    "transformer base": library("transformer", configuration="base"),
+    "transformer, nothing tied": library("transformer", tie_weights=False),
+    "seq2seq_lstm with products": library("seq2seq_lstm", attention="dot"),
+    "tabular_mlp": library("tabular_mlp", categories={"color": 5, "place": 3}),
+    "dqn on pictures": library("dqn", input_shape=(84, 84, 4), num_actions=4),
+    "dqn, dueling": library("dqn", dueling=True), "mobilenet_v2 of 1.4": library("mobilenet_v2", alpha=1.4),
     "bert_base, last layer alone": frozen(published_models.bert_base, "embedding", "multi_head", "layer_norm", "dense"),
 }
 

@@ -17,6 +17,7 @@ from harness.backends.contract import Weights
 from harness.backends.pytorch import randomness
 from harness.backends.pytorch.activations import ACTIVATIONS
 from harness.backends.pytorch.masks import MaskBook
+from harness.backends.pytorch.mixed_precision import whole
 from harness.backends.pytorch.model import Network, Step
 from harness.backends.pytorch.optimizers import OptimizedVariable
 from harness.plan.binding import Arrays
@@ -125,9 +126,13 @@ class Recorder:
         return loss, parts, outputs
 
     def _call(self, step: Step, values: Values, masks: MaskBook, bare: bool) -> None:
-        known = set(values)
+        known, fed_by = set(values), {name: values[name] for name in step.inputs}
+        if self.network.spec.layers[step.layer].regularizes_activity:
+            # What is regularized is the call's output, which has a gradient of its own where it is an input handed on.
+            values.update({name: value.clone() for name, value in fed_by.items()})
         with recorded_bits() as drawn:
             Network._call(self.network, step, values, masks, bare)
+        values.update(fed_by)
         if self.kind == "forward":
             for number, array in enumerate(_in_stream_order(drawn)):
                 self.found[f"random {step.output} {number}"] = array
@@ -286,4 +291,4 @@ def _joined(variable: OptimizedVariable, gradients: list[torch.Tensor | None]) -
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
     """A copy: what is recorded may be overwritten in place later on."""
-    return np.array(tensor.detach().cpu().numpy())
+    return np.array(whole(tensor.detach()).cpu().numpy())
