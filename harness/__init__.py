@@ -18,8 +18,10 @@ _OWNERS = {
     "ModelSpec": "harness.spec.model",
     "load_model": "harness.models",
     "from_keras": "harness.exchange.from_keras",
+    "from_pretrained": "harness.exchange.pretrained.models",
     "export": "harness.exchange.export",
     "build": "harness.runner.native",
+    "generate": "harness.runner.generating",
     "get_weights": "harness.runner.native",
     "set_weights": "harness.runner.native",
     "register_layer": "harness.spec.layers.registration",
@@ -55,6 +57,8 @@ __all__ = [
     "explain",
     "export",
     "from_keras",
+    "from_pretrained",
+    "generate",
     "get_weights",
     "keras",
     "layers",
@@ -86,12 +90,14 @@ if TYPE_CHECKING:
     from harness.errors import HarnessError, SpecError
     from harness.exchange.export import export
     from harness.exchange.from_keras import from_keras
+    from harness.exchange.pretrained.models import from_pretrained
     from harness.models import load_model
     from harness.records.record import Record
     from harness.report.results import Results
     from harness.runner.certify import certify
     from harness.runner.driver import run
     from harness.runner.explain import explain
+    from harness.runner.generating import generate
     from harness.runner.in_process import train
     from harness.runner.native import build, get_weights, set_weights
     from harness.runner.twin import twin

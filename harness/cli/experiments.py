@@ -85,7 +85,9 @@ def _check_file(cell: Cell) -> None:
 
 def _check_phases(cell: Cell) -> None:
     from harness.plan.finetune import model_of_phase
+    from harness.runner.pretrained import check_source
 
+    check_source(cell.recipe, cell.folder)
     spec = cell.model
     for phase in cell.recipe.resolved_phases():
         spec = model_of_phase(spec, phase)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.data.dataset import Dataset
 from harness.records.environment import environment
 from harness.records.record import write_record
 from harness.runner.matrix import Cell
+from harness.runner.pretrained import first_weights
 from harness.spec.explicit import explicit
 from harness.training.run import Job, Training, train
 from harness.training.state import read_state, to_tensors
@@ -38,6 +40,7 @@ def run_cell(cell: Cell, folder: Path, checkpoints: Mapping[str, str], emit: Any
     backend = load_backend(cell.backend)
     training = train(Job(
         cell.model, cell.recipe, dataset, backend, cell.execution, seed=cell.seed, base=cell.folder, progress=emit,
+        weights=first_weights(cell.model, cell.recipe, cell.seed, cell.folder),
         checkpoint_of=lambda name, phase: read_state(checkpoints[f"{name}/{phase}"]),
         dataset_of=lambda data: load_dataset(data, cell.folder),
     ))
@@ -105,7 +108,8 @@ def findings(training: Training) -> dict[str, Any]:
             "name": run.name, "epochs": run.epochs, "windows": windows,
             "samples": sum(window["examples"] for window in windows), "best_epoch": run.best_epoch,
             "restored_best": run.restored_best, "stopped_early": run.stopped_early, "program": run.program,
-            "plan_digest": run.plan_digest,
+            "plan_digest": run.plan_digest, "parameters": plan.spec.parameters,
+            "trainable_parameters": sum(math.prod(variable.shape) for variable in plan.trainable),
         })
         first += run.steps
     digest = hashlib.sha256("".join(run.plan_digest for run in training.phases).encode()).hexdigest()
@@ -133,7 +137,8 @@ def series(training: Training) -> dict[str, np.ndarray]:
 
 def data_section(dataset: Dataset) -> dict[str, Any]:
     return {"name": dataset.name, "fingerprint": dataset.fingerprint, "examples": dataset.examples,
-            "classes": dataset.classes, "notes": list(dataset.notes)}
+            "classes": dataset.classes, "notes": list(dataset.notes),
+            "vocabularies": {name: item.summary() for name, item in dataset.vocabularies.items()}}
 
 
 def environment_section(versions: Mapping[str, str], readback: Mapping[str, Any]) -> dict[str, Any]:

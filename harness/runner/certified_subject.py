@@ -20,6 +20,7 @@ from harness.plan.compiler import compile_outputs
 from harness.plan.finetune import model_of_phase
 from harness.plan.randomness import generator
 from harness.runner.models import load_dataset
+from harness.runner.pretrained import first_weights
 from harness.spec.dataset import DatasetSpec
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
@@ -64,8 +65,8 @@ def settled_subject(
         name = "tensorflow"
 
     backend: Any = Named()
-    job = TrainingJob(spec, settled, dataset, backend, execution, seed=seed, base=folder, weights=None
-                      if weights is None else dict(weights),
+    job = TrainingJob(spec, settled, dataset, backend, execution, seed=seed, base=folder,
+                      weights=first_weights(whole, settled, seed, folder) if weights is None else dict(weights),
                       dataset_of=lambda own: on_host(whole, load_dataset(own, folder))[1])
     phases = settled.resolved_phases()
     first = phases[0]

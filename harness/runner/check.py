@@ -11,6 +11,7 @@ from harness.plan.finetune import model_of_phase
 from harness.runner.dependencies import ordered
 from harness.runner.matrix import Cell, cells, content_hash
 from harness.runner.models import load_dataset
+from harness.runner.pretrained import first_weights
 from harness.spec.experiment import Experiment
 from harness.spec.explicit import explicit
 from harness.spec.recipe import check_metrics
@@ -72,7 +73,8 @@ def _job(cell: Cell) -> Job:
 
     backend: Any = Named()
     return Job(cell.model, cell.recipe, load_dataset(cell.data, cell.folder), backend, cell.execution, seed=cell.seed,
-               dataset_of=lambda data: load_dataset(data, cell.folder), base=cell.folder)
+               dataset_of=lambda data: load_dataset(data, cell.folder), base=cell.folder,
+               weights=first_weights(cell.model, cell.recipe, cell.seed, cell.folder))
 
 
 def _giving(state: State) -> Any:

@@ -16,6 +16,7 @@ from harness.records.record import Record
 from harness.runner import cell as cells
 from harness.runner.matrix import Cell
 from harness.runner.models import dataset_identity, load_dataset
+from harness.runner.pretrained import first_weights
 from harness.spec.dataset import DatasetSpec
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
@@ -51,8 +52,8 @@ def train(
     cell = Cell(spec, spec.name, described, recipe, backend, execution, seed, identity=identity, folder=Path.cwd())
     started, owner = cells.now(), load_backend(backend)
     training = train_job(Job(
-        spec, recipe, dataset, owner, execution, seed, batches=batches,
-        weights=None if weights is None else dict(weights), base=Path.cwd(), progress=progress,
+        spec, recipe, dataset, owner, execution, seed, batches=batches, base=Path.cwd(), progress=progress,
+        weights=first_weights(spec, recipe, seed, Path.cwd()) if weights is None else dict(weights),
         dataset_of=lambda own: load_dataset(own, Path.cwd()),
     ))
     return Record(

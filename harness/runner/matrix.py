@@ -15,6 +15,7 @@ from harness.backends import BACKENDS
 from harness.errors import SpecError, did_you_mean
 from harness.runner.labels import axis_labels
 from harness.runner.models import ModelSource, dataset_identity
+from harness.runner.pretrained import weights_digest
 from harness.spec.dataset import DatasetSpec
 from harness.spec.execution import Execution
 from harness.spec.experiment import Experiment, Variant
@@ -96,13 +97,16 @@ def content_hash(content: Any) -> str:
 
 
 def checkpoint_hashes(recipe: Recipe, folder: Path | None) -> dict[str, str]:
-    """sha256 of every checkpoint file that a phase starts from; "missing" where there is none."""
+    """sha256 of every checkpoint file that a phase starts from, and of the recipe's weights; "missing" where there is
+    none."""
     hashes = {}
     for phase in recipe.phases:
         if phase.start_from not in ("previous", *BACKENDS):
             path = (folder or Path()) / phase.start_from
             content = path.read_bytes() if path.is_file() else None
             hashes[phase.name] = "missing" if content is None else hashlib.sha256(content).hexdigest()
+    if recipe.weights is not None:
+        hashes["weights"] = weights_digest(recipe, folder) or "missing"
     return hashes
 
 

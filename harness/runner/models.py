@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import SpecError
 from harness.models import SPEC_ENDINGS, accepted_parameters, available_models, load_model
+from harness.runner.pretrained import is_pretrained, model_of
 from harness.spec.dataset import DatasetSpec
 from harness.spec.explicit import explicit
 from harness.spec.model import ModelSpec
@@ -43,6 +44,7 @@ def _load(text: str, folder: Path | None) -> Dataset:
 class ModelSource:
     """Loads the models of one experiment: by name, {name: {parameters}}, path or inline spec.
 
+    "hf:FOLDER" is the library's model as the config.json beside pretrained weights describes it.
     A model of the library, and a function, is given the data's input_shape and num_classes where it takes
     them and the experiment does not say them. A spec in a file of the user's own is taken as it is written.
     """
@@ -71,9 +73,10 @@ class ModelSource:
         if not isinstance(name, str) or not isinstance(parameters or {}, Mapping):
             raise SpecError(f"cannot read {value!r} as a model.",
                             hint="Write a name, {name: {parameter: value}}, a path, or an inline spec.")
-        place = self._place(name)
-        parameters = {**self._from_data(place, data, parameters or {}), **(parameters or {})}
-        model = load_model(place, **parameters)
+        given: Mapping[str, Any] = parameters or {}
+        place, described = model_of(name, given, self.folder) if is_pretrained(name) else (self._place(name), {})
+        # What config.json says, in its place what the data says, in its place what the experiment says.
+        model = load_model(place, **{**described, **self._from_data(place, data, given), **given})
         return model.name, model
 
     def _place(self, name: str) -> str:
@@ -91,8 +94,9 @@ class ModelSource:
             return {}
         dataset = load_dataset(data, self.folder)
         offered: dict[str, Any] = {}
-        if len(dataset.train.x) == 1:
-            offered["input_shape"] = next(iter(dataset.train.x.values())).shape[1:]
+        shapes = {array.shape[1:] for array in dataset.train.x.values()}
+        if len(shapes) == 1:  # a text's ids, mask and types have one length
+            offered["input_shape"] = shapes.pop()
         if dataset.classes is not None:
             offered["num_classes"] = dataset.classes
         return {name: value for name, value in offered.items() if name in wanted & accepted_parameters(place)}

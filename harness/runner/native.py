@@ -11,6 +11,7 @@ from harness.backends import load_backend
 from harness.errors import SpecError
 from harness.plan.initial import initial_weights
 from harness.records.checkpoint import check_weights
+from harness.runner.pretrained import named_weights
 from harness.spec.host import device_part
 from harness.spec.model import ModelSpec
 
@@ -18,14 +19,15 @@ PRECISIONS = ("float32", "float64", "bfloat16", "float16")
 
 
 def build(
-    spec: ModelSpec, backend: str, weights: Mapping[str, np.ndarray] | None = None, seed: int = 0,
+    spec: ModelSpec, backend: str, weights: Mapping[str, np.ndarray] | str | None = None, seed: int = 0,
     dtype: str = "float32",
 ) -> Any:
     """The native model: a keras.Model for "tensorflow", a torch.nn.Module for "pytorch".
 
     Inputs and outputs are positional, in the spec's order, in Keras's layout (channels last).
     A model that begins with layers of text is built from behind them; harness.data.text_prefix.host_inputs computes its
-    inputs. weights: canonical name -> array; None draws the first weights from `seed`, the same in both.
+    inputs. weights: canonical name -> array, or what a recipe's `weights` takes ("hf:FOLDER"); None draws the first
+    weights from `seed`, the same in both.
     Raises SpecError for an unknown backend or dtype, or weights of another model.
     """
     if dtype not in PRECISIONS:
@@ -33,6 +35,8 @@ def build(
     if not isinstance(spec, ModelSpec):
         raise SpecError(f"build takes a ModelSpec, got {type(spec).__name__}.", hint="Use harness.load_model(...).")
     spec = device_part(spec)
+    if isinstance(weights, str):
+        weights = named_weights(weights, spec)
     if weights is not None:
         check_weights(weights, {weight.name: weight.shape for weight in spec.weights})
     first = initial_weights(spec, seed) if weights is None else dict(weights)
