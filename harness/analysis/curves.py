@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.analysis.played import epochs_before, shared_losses
 from harness.records.record import Record, is_metric
 
 
@@ -57,7 +59,7 @@ def curve(records: Sequence[Record], metric: str) -> Curve | None:
     for position, record in enumerate(records):
         values = record.history.get(metric)
         if values:
-            lines[position if record.seed is None else int(record.seed)] = values
+            lines[position if record.seed is None else int(record.seed)] = [math.nan] * epochs_before(record) + values
     if not lines:
         return None
     length = max(len(values) for values in lines.values())
@@ -88,7 +90,7 @@ def phase_starts(records: Sequence[Record]) -> tuple[tuple[str, int], ...]:
     longest: tuple[tuple[str, int], ...] = ()
     most = -1
     for record in records:
-        starts, epoch = [], 1
+        starts, epoch = [], 1 + epochs_before(record)
         for phase in record.phases:
             starts.append((str(phase["name"]), epoch))
             epoch += len(phase.get("epochs") or [])
@@ -99,7 +101,7 @@ def phase_starts(records: Sequence[Record]) -> tuple[tuple[str, int], ...]:
 
 def loss_distance(a: Record, b: Record) -> LossDistance | None:
     """The largest distance between the step losses of two runs of one seed; None without common steps."""
-    first, second = a.losses, b.losses
+    first, second = shared_losses([a, b])
     steps = min(len(first), len(second))
     if steps == 0:
         return None

@@ -84,6 +84,9 @@ def _phase_row(backend: str, name: str, pairs: list[tuple[Record, dict[str, Any]
             metric: _mean([float(row[metric]) for row in finals if row.get(metric) is not None]) for metric in metrics
         },
         "programs": sorted({str(p["program"]) for _, p in pairs if p.get("program")}),
+        # The same in every run: of a record that was written before they were kept, None.
+        "parameters": pairs[0][1].get("parameters"),
+        "trainable_parameters": pairs[0][1].get("trainable_parameters"),
     }
 
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.accuracy import ALPHA
 from harness.analysis.judgement import DECIDED, Judgement
+from harness.analysis.played import shared_losses
+from harness.analysis.seed_looks import ALPHA
 from harness.analysis.statistics import equivalence_p_value, paired_difference
 from harness.records.record import Record
 
@@ -102,11 +103,13 @@ def whole_runs(pairs: Sequence[tuple[Record, Record]], quality: Judgement, margi
 def _curves(pairs: Sequence[tuple[Record, Record]]) -> tuple[tuple[int, ...], np.ndarray, np.ndarray] | None:
     """(last step of each part, losses of the first [pairs, parts], of the second): means over the parts of the steps
     that all runs have. A mean over a part says more than one batch's loss."""
-    length = min(len(record.losses) for pair in pairs for record in pair)
+    every = shared_losses([record for pair in pairs for record in pair])
+    sides = [every[0::2], every[1::2]]
+    length = min(len(losses) for side in sides for losses in side)
     if length == 0:
         return None
     parts = np.array_split(np.arange(length), min(CHECKPOINTS, length))
-    halves = [np.array([[pair[side].losses[part].mean() for part in parts] for pair in pairs]) for side in (0, 1)]
+    halves = [np.array([[losses[part].mean() for part in parts] for losses in side]) for side in sides]
     return tuple(int(part[-1]) for part in parts), halves[0], halves[1]
 
 

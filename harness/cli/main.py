@@ -15,11 +15,13 @@ from typing import Any
 import typer
 
 from harness.cli import (
+    adapters,
     certify,
     checking,
     environment,
     explain,
     exporting,
+    generating,
     importing,
     models,
     planning,
@@ -47,12 +49,15 @@ app.command("check")(checking.check)
 app.command("plan")(planning.plan)
 app.command("import")(importing.import_model)
 app.command("export")(exporting.export)
+app.command("merge-lora")(adapters.merge_lora)
+app.command("generate")(generating.generate)
 app.command("twin")(twin.twin)
 app.command("certify")(certify.certify)
 app.command("explain")(explain.explain)
 app.command("run")(running.run)
 app.command("report")(results.report)
 app.command("which")(results.which)
+app.command("pairs")(adapters.pairs)
 app.command("ls")(results.ls)
 app.command("status")(results.status)
 app.command("doctor")(environment.doctor)

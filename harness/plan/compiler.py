@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import SpecError, did_you_mean
+from harness.plan.layer_decay import layer_multipliers
 from harness.plan.masking import check_masks
 from harness.plan.plan import Output, Plan, Tape, Variable
 from harness.plan.randomness import generator, layer_keys
@@ -133,11 +134,12 @@ def compile_variables(spec: ModelSpec, phase: ResolvedPhase) -> tuple[Variable, 
     for pattern in phase.learning_rate_multipliers:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise SpecError(f"learning_rate_multipliers: nothing fits {pattern!r}.", hint=did_you_mean(pattern, names))
+    decayed = layer_multipliers(spec, phase.layer_decay)
     return tuple(
         Variable(
             name=weight.name, layer=weight.layer, role=weight.role, shape=weight.shape, trainable=weight.trainable,
-            multiplier=_multiplier(weight.name, weight.layer, phase), decay=optimizer.decays(weight.name),
-            constraint=weight.constraint, **_penalty(weight),
+            multiplier=_multiplier(weight.name, weight.layer, phase) * decayed.get(weight.layer, 1.0),
+            decay=optimizer.decays(weight.name), constraint=weight.constraint, **_penalty(weight),
         )
         for weight in spec.weights
     )
@@ -172,14 +174,17 @@ def compile_tape(
         epochs = np.zeros(len(indices), np.int32)
     else:
         indices, epochs = shuffled_batches(phase, index, examples, seed)
+    per_epoch = len(indices) // (int(epochs[-1]) + 1)
     if phase.steps is not None:
         indices, epochs = indices[: phase.steps], epochs[: phase.steps]
     calls = stochastic_calls(spec)
     steps = len(indices)
+    # Of a stretch of a phase: the steps before it, and those of the phase.
+    within = None if phase.of_epochs is None else (per_epoch * phase.epochs_before, per_epoch * phase.of_epochs)
     keys = [layer_keys(seed, index, call, first_iteration, steps) for call in calls]
     return Tape(
         indices=indices, sizes=(indices >= 0).sum(1).astype(np.int32),
-        learning_rates=learning_rates(phase.optimizer.learning_rate, steps, first_iteration), epochs=epochs,
+        learning_rates=learning_rates(phase.optimizer.learning_rate, steps, first_iteration, within), epochs=epochs,
         keys=np.stack(keys, 1) if keys else np.zeros((steps, 0, 2), np.int32),
     )
 

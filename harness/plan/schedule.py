@@ -21,25 +21,47 @@ from harness.spec.schedules import (
     PiecewiseConstantDecay,
     PolynomialDecay,
     Schedule,
+    WarmupDecay,
 )
 
 Array = NDArray[np.float64]
 
 
-def learning_rates(learning_rate: float | Schedule, steps: int, first_iteration: int = 0) -> Array:
+def learning_rates(
+    learning_rate: float | Schedule, steps: int, first_iteration: int = 0, within: tuple[int, int] | None = None,
+) -> Array:
     """float64 [steps]: the rates of the updates first_iteration, first_iteration + 1, ...
 
-    The first update of a fresh optimizer is iteration 0. Raises SpecError where the schedule has no finite rate.
+    The first update of a fresh optimizer is iteration 0. within: where the steps are part of a longer phase, its steps
+    before them and all of its steps. Raises SpecError where the schedule has no finite rate.
     """
     step = np.arange(first_iteration, first_iteration + steps, dtype=np.int64)
     if not isinstance(learning_rate, Schedule):
         return np.full(steps, learning_rate, np.float64)
     with np.errstate(all="ignore"):
-        rates = np.asarray(SCHEDULES[type(learning_rate)](learning_rate, step), np.float64)
+        if isinstance(learning_rate, WarmupDecay):
+            before, total = within or (0, steps)
+            rates = _warmup_decay(learning_rate, np.arange(before, before + steps, dtype=np.float64), total)
+        else:
+            rates = np.asarray(SCHEDULES[type(learning_rate)](learning_rate, step), np.float64)
     if not np.isfinite(rates).all():
         first = int(step[np.argmin(np.isfinite(rates))])
         raise SpecError(f"{learning_rate!r} has no finite learning rate at step {first}.")
     return rates
+
+
+def _warmup_decay(schedule: WarmupDecay, step: Array, total: int) -> Array:
+    """The rates at these steps of a phase of `total` steps."""
+    warmup = round(schedule.warmup * total) if schedule.warmup_steps is None else schedule.warmup_steps
+    if warmup >= total and schedule.decay != "constant":
+        raise SpecError(f"WarmupDecay: the warm-up of {warmup} steps leaves none of the phase's {total} to decay in.",
+                        hint="Choose fewer warmup_steps, or a share: warmup: 0.1.")
+    first, peak, end = schedule.initial_learning_rate, schedule.learning_rate, schedule.end_learning_rate
+    rising = first + (peak - first) * step / max(warmup, 1)
+    passed = np.minimum((step - warmup) / max(total - warmup, 1), 1.0)
+    left = {"constant": np.ones_like(passed), "linear": 1.0 - passed,
+            "cosine": 0.5 * (1.0 + np.cos(np.pi * passed))}[schedule.decay]
+    return np.where(step < warmup, rising, end + (peak - end) * left)
 
 
 def _passed(schedule: ExponentialDecay | InverseTimeDecay, step: NDArray[np.int64]) -> Array:

@@ -15,9 +15,11 @@ from harness.analysis.certification import Certificates
 from harness.analysis.curves import Curve
 from harness.analysis.sequential import LOOKS
 from harness.analysis.settings import Setting, settings
+from harness.analysis.two_by_two import two_by_two
 from harness.analysis.verdict import Blocks, Verdict, which
 from harness.records.record import Record
 from harness.report import block_tables, tables
+from harness.report import two_by_two as ways
 from harness.report.figures import learning_figure, learning_metrics
 from harness.report.tables import Table
 from harness.report.training import CertificateView, views
@@ -53,6 +55,7 @@ class Content:
     blocks: Table
     throughput: Table
     phases: Table
+    ways: Table
     failed: Table
     environments: Table
     unknown: list[str]
@@ -97,6 +100,7 @@ def content(
         blocks=block_tables.blocks(verdict),
         throughput=tables.throughput(found),
         phases=tables.phases(found),
+        ways=ways.table(two_by_two(records)),
         failed=tables.failed(verdict, block_tables.without_result(verdict)),
         environments=tables.environments(records),
         unknown=[shown(sentence) for sentence in verdict.unknown],

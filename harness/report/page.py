@@ -53,6 +53,7 @@ def to_markdown(page: Content) -> str:
     lines += [f"- {escaped(question)} **{escaped(answer)}**" for question, answer in page.badges]
     lines += ["", *_table(page.answers), *_training(page)]
     lines += [*_table(page.blocks), *_table(page.throughput), *_table(page.phases)]
+    lines += _table(page.ways) if page.ways.rows else []
     lines += _sentences("What is not known", page.unknown)
     lines += _table(page.failed) if page.failed.rows else ["## Failed cells", "", "None.", ""]
     lines += _sentences("Notes", page.notes)

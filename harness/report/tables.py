@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.analysis.comparison import Comparison
 from harness.analysis.curves import Curve
-from harness.analysis.judgement import RATIO_MEASURES, Judgement
+from harness.analysis.judgement import RATIO_MEASURES, Judgement, winner_text
 from harness.analysis.settings import Setting, backend_title
 from harness.analysis.throughput import phase_table, throughput_table
 from harness.analysis.verdict import Verdict
@@ -26,14 +26,20 @@ class Table:
     columns: list[str]
     rows: list[list[str]]
 
+    def parts(self) -> list[Table]:
+        """A table for each value of the first column, in the order in which they come, without that column."""
+        found: dict[str, list[list[str]]] = {}
+        for first, *rest in self.rows:
+            found.setdefault(first, []).append(rest)
+        return [Table(first, "", self.columns[1:], rows) for first, rows in found.items()]
+
 
 def outcome_text(judgement: Judgement) -> str:
-    """ "PyTorch faster", "no practical difference", "TensorFlow better, may not matter", ..."""
+    """ "PyTorch faster", "no practical difference", "TensorFlow faster, at least 3% not proven yet", ..."""
     if judgement.winner is None:
         return judgement.outcome
     _, word = RATIO_MEASURES.get(judgement.measure, (True, "better"))
-    text = f"{backend_title(judgement.winner)} {word}"
-    return text if judgement.outcome == "better" else f"{text}, may not matter"
+    return winner_text(backend_title(judgement.winner), word, judgement.doubt)
 
 
 def answers(verdict: Verdict) -> Table:
@@ -146,11 +152,20 @@ def phases(found: Sequence[Setting]) -> Table:
                     f"{number(row['epochs'])}{early}",
                     number(row["samples_per_second"]),
                     shown(metrics) if metrics else ABSENT,
+                    _trained(row),
                     shown(", ".join(row["programs"])) or ABSENT,
                 ]
             )
-    columns = ["setting", "framework", "phase", "epochs", "samples/s", "at its end", "program"]
+    columns = ["setting", "framework", "phase", "epochs", "samples/s", "at its end", "trained", "program"]
     return Table("Phases", "Means over seeds; metrics are those of the weights each phase ended with.", columns, rows)
+
+
+def _trained(row: Mapping[str, Any]) -> str:
+    """ "all 8,970", "489,626 of 22,900,000 (2.1%)": the parameters that the phase trains."""
+    whole, trained = row["parameters"], row["trainable_parameters"]
+    if not whole or trained is None:
+        return ABSENT
+    return f"all {whole:,}" if trained == whole else f"{trained:,} of {whole:,} ({trained / whole:.1%})"
 
 
 def failed(verdict: Verdict, blocks: Sequence[list[str]] = ()) -> Table:

@@ -78,7 +78,8 @@ def report_data(
         },
         "tables": {
             table.title: {"columns": table.columns, "rows": table.rows}
-            for table in (page.answers, page.blocks, page.throughput, page.phases, page.failed, page.environments)
+            for table in (page.answers, page.blocks, page.throughput, page.phases,
+                          *([page.ways] if page.ways.rows else []), page.failed, page.environments)
         },
         "notes": page.notes,
         "reproduce": page.reproduce,

@@ -5,13 +5,13 @@ A Recipe holds what a plain `fit` needs and the defaults of its phases. A Phase 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from harness.errors import SpecError
 from harness.spec.configured import Configured
-from harness.spec.optimizers import OPTIMIZERS, Adam, Optimizer, OptimizerArgument
+from harness.spec.optimizers import Adam, OptimizerArgument
 from harness.spec.outputs import (
     LossArgument,
     LossSpec,
@@ -21,125 +21,13 @@ from harness.spec.outputs import (
     loss_weights_by_output,
     losses_by_output,
     metrics_by_output,
-    parse_loss,
-    parse_metrics,
 )
+from harness.spec.phase import Count, EarlyStopping, EarlyStoppingArgument, Phase, ResolvedPhase, Weights, stages
 
 __all__ = [
     "EarlyStopping", "LossSpec", "LossWeights", "MetricSpec", "Phase", "Recipe", "ResolvedPhase",
     "check_metrics", "loss_weights_by_output", "losses_by_output", "metrics_by_output",
 ]
-
-Count = Annotated[int, Field(ge=1, strict=True)]
-Weights = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class EarlyStopping(Configured):
-    """keras.callbacks.EarlyStopping: training ends when `monitor` has not improved for `patience` epochs.
-
-    `monitor` is a key of the epoch's log: "loss", "val_loss", "val_accuracy"...
-    """
-
-    ignored: ClassVar[frozenset[str]] = frozenset({"verbose"})
-
-    monitor: str = "val_loss"
-    min_delta: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    patience: Annotated[int, Field(ge=0)] = 0
-    mode: Literal["auto", "min", "max"] = "auto"
-    baseline: float | None = None
-    restore_best_weights: bool = False
-    start_from_epoch: Annotated[int, Field(ge=0)] = 0
-
-    @classmethod
-    def parse(cls, value: Any) -> "EarlyStopping":
-        """Reads an instance, {arguments}, {"EarlyStopping": {arguments}} or "EarlyStopping"."""
-        if isinstance(value, cls):
-            return value
-        if value in ("EarlyStopping", "early_stopping"):
-            return cls()
-        if isinstance(value, Mapping):
-            arguments = value["EarlyStopping"] if set(value) == {"EarlyStopping"} else value
-            if isinstance(arguments, Mapping):
-                return cls(**{str(key): item for key, item in arguments.items()})
-        raise SpecError(f"cannot read {value!r} as early stopping.", hint="Write {monitor: val_loss, patience: 3}.")
-
-    def to_data(self) -> Any:
-        return self.config()
-
-
-def _parse_early_stopping(value: Any) -> EarlyStopping | None:
-    return None if value is None or value is False else EarlyStopping.parse(value)
-
-
-def _as_patterns(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-EarlyStoppingArgument = Annotated[EarlyStopping | None, BeforeValidator(_parse_early_stopping)]
-Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_patterns)]
-
-
-def _optional(parse: Any) -> BeforeValidator:
-    return BeforeValidator(lambda value: None if value is None else parse(value))
-
-
-class Phase(Configured):
-    """One stretch of training. What is None here is the recipe's.
-
-    optimizer: None goes on with the phase before, its slots and iteration count included, as Keras's second
-    `fit` does; a given one starts fresh. freeze, unfreeze: patterns (fnmatch) for layer names; a layer stays
-    frozen in later phases until it is unfrozen. learning_rate_multipliers: {pattern for layer names or
-    "layer/role": factor}, this phase only; the first pattern that fits counts. replace: {layer name: the layer
-    in its place, or null for the same layer with new initial weights}. start_from: the phase before, the
-    checkpoint that the named framework left after it, or a path to a canonical safetensors checkpoint.
-    steps: ends the phase after so many steps, whatever `epochs` says.
-    """
-
-    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")]
-    epochs: Count = 1
-    steps: Count | None = None
-    optimizer: Annotated[Optimizer | None, _optional(OPTIMIZERS.parse)] = None
-    loss: Annotated[LossSpec | None, _optional(parse_loss)] = None
-    loss_weights: LossWeights | None = None
-    metrics: Annotated[MetricSpec | None, _optional(parse_metrics)] = None
-    weighted_metrics: Annotated[MetricSpec | None, _optional(parse_metrics)] = None
-    batch_size: Count | None = None
-    shuffle: bool | None = None
-    drop_last: bool | None = None
-    class_weight: dict[int, Weights] | None = None
-    early_stopping: EarlyStoppingArgument = None
-    keep_best: str | None = None
-    freeze: Patterns = ()
-    unfreeze: Patterns = ()
-    learning_rate_multipliers: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
-        default_factory=dict
-    )
-    split: Literal["train", "validation"] = "train"
-    data: Any = None
-    replace: dict[str, Any] = Field(default_factory=dict)
-    start_from: Annotated[str, Field(min_length=1)] = "previous"
-
-    @classmethod
-    def parse(cls, value: Any) -> "Phase":
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, Mapping):
-            raise SpecError(f"cannot read {value!r} as a phase.", hint="Write {name: finetune, epochs: 5}.")
-        return cls(**{str(key): item for key, item in value.items()})
-
-    def to_data(self) -> Any:
-        return self.config()
-
-
-class ResolvedPhase(Phase):
-    """A phase in which nothing is left to the recipe.
-
-    optimizer: the one in force. continues_optimizer: whether its slots and iteration count are those that the
-    phase before left. loss, metrics, batch_size, shuffle and drop_last are never None.
-    """
-
-    continues_optimizer: bool = False
-
 
 def check_metrics(phase: Phase, outputs: Sequence[str]) -> None:
     """Raises SpecError where the metrics, weighted or not, do not fit these outputs."""
@@ -168,7 +56,11 @@ class Recipe(Configured):
     one per output likewise; weighted_metrics: those in which sample and class weights count. shuffle: the order is
     drawn anew for every epoch. drop_last: leaves out an epoch's last batch if it is not full. class_weight: {class:
     factor of its examples' losses}. keep_best: the weights of the epoch in which this entry of the log was best are
-    the phase's result.
+    the phase's result. pretrained_in: the first phase is played in this backend alone; in both, the second one begins
+    with the checkpoint that it left. (As an axis of a matrix: pretrained in A, fine-tuned in B, for all pairs.)
+    weights: what the model begins with in place of drawn weights: "hf:<folder, package:NAME/folder or hub name>" of
+    weights that another program saved (docs/pretrained.md), a canonical .safetensors, a .keras or legacy .h5 file. new:
+    layers that these need not have, whose weights are drawn.
     """
 
     loss: LossArgument
@@ -184,6 +76,9 @@ class Recipe(Configured):
     early_stopping: EarlyStoppingArgument = None
     keep_best: str | None = None
     phases: Annotated[tuple[Phase, ...], BeforeValidator(_parse_phases)] = ()
+    pretrained_in: Literal["tensorflow", "pytorch"] | None = None
+    weights: str | None = None
+    new: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = ()
 
     @classmethod
     def parse(cls, value: Any) -> "Recipe":
@@ -203,11 +98,26 @@ class Recipe(Configured):
                 raise SpecError(f"two phases are named {name!r}.", hint="A phase's name must be its own.")
         return phases
 
+    @field_validator("weights")
+    @classmethod
+    def _check_weights(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("hf:") and not value.endswith((".safetensors", ".keras", ".h5")):
+            raise SpecError(f"weights is hf:FOLDER, or a .safetensors, .keras or .h5 file, got {value!r}.",
+                            hint="A pickle (.bin, .pt) runs code when it is opened: save it as safetensors.")
+        return value
+
     @model_validator(mode="after")
     def _first_phase_has_nothing_before_it(self) -> "Recipe":
         if self.phases and self.phases[0].start_from in ("tensorflow", "pytorch"):
             raise SpecError(
                 f"the first phase cannot start from {self.phases[0].start_from!r}: nothing was trained before it."
+            )
+        if self.new and self.weights is None:
+            raise SpecError("new names layers that `weights` need not have, and there is no weights.")
+        if self.pretrained_in is not None and (len(self.phases) < 2 or self.phases[1].start_from != "previous"):
+            raise SpecError(
+                "pretrained_in needs a second phase, which starts from the first.",
+                hint="Write phases: [{name: pretrain, ...}, {name: finetune, ...}], without start_from.",
             )
         return self
 
@@ -216,20 +126,43 @@ class Recipe(Configured):
         return self.config()
 
     def resolved_phases(self) -> tuple[ResolvedPhase, ...]:
-        """The phases with everything that they leave to the recipe filled in."""
+        """The phases with everything that they leave to the recipe filled in, one for each stretch of an
+        unfreeze_schedule. Raises SpecError where they do not follow on each other."""
         resolved: list[ResolvedPhase] = []
-        optimizer = self.optimizer
+        optimizer, adapters = self.optimizer, None
         for index, phase in enumerate(self.phases or (Phase(name="pretrain", epochs=self.epochs),)):
-            given = {key: getattr(phase, key) for key in Phase.model_fields}
-            for key in _FROM_RECIPE:
-                if given[key] is None:
-                    given[key] = getattr(self, key)
-            # A checkpoint of elsewhere brings no slots; those of this run's own phases do.
-            goes_on = phase.optimizer is None and phase.start_from in ("previous", "tensorflow", "pytorch")
-            optimizer = phase.optimizer or optimizer
-            given["optimizer"] = optimizer
-            resolved.append(ResolvedPhase(**given, continues_optimizer=goes_on and index > 0))
+            merges = adapters if phase.merge_lora else None
+            if phase.merge_lora and adapters is None:
+                raise SpecError("merge_lora: no phase before this one has lora.", where=f"phase {phase.name!r}")
+            adapters = phase.lora or (None if phase.merge_lora else adapters)
+            for stage, before in stages(phase):
+                given = self._filled(stage)
+                if index == 1 and not before and self.pretrained_in is not None:
+                    given["start_from"] = self.pretrained_in
+                # A checkpoint of elsewhere brings no slots; those of this run's own phases do.
+                goes_on = stage.optimizer is None and given["start_from"] in ("previous", "tensorflow", "pytorch")
+                optimizer = stage.optimizer or optimizer
+                resolved.append(ResolvedPhase(**given | {
+                    "optimizer": optimizer, "continues_optimizer": goes_on and bool(resolved),
+                    "merges": None if before else merges,
+                    "of_epochs": phase.epochs if phase.unfreeze_schedule else None, "epochs_before": before,
+                    "pretraining": index == 0 and self.pretrained_in is not None,
+                }))
+                if phase.unfreeze_schedule:
+                    _check_stage(resolved[-1], phase.name)
         return tuple(resolved)
+
+    def _filled(self, phase: Phase) -> dict[str, Any]:
+        given = {key: getattr(phase, key) for key in Phase.model_fields}
+        return given | {key: getattr(self, key) for key in _FROM_RECIPE if given[key] is None}
+
+
+def _check_stage(stage: ResolvedPhase, name: str) -> None:
+    """What looks back over epochs cannot look over the end of a stretch."""
+    for key in ("early_stopping", "keep_best"):
+        if getattr(stage, key) is not None:
+            raise SpecError(f"unfreeze_schedule does not go with {key}: each of its stretches is a phase of its own.",
+                            where=f"phase {name!r}", hint="Write a phase after it, with early stopping.")
 
 
 _FROM_RECIPE = (

@@ -5,7 +5,7 @@ plan/schedule.py computes the rate of every step from them, once, on the host, i
 
 import contextlib
 import math
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -91,11 +91,34 @@ class CosineDecayRestarts(Schedule):
     alpha: Finite = 0.0
 
 
+class WarmupDecay(Schedule):
+    """Rises linearly to learning_rate, then falls to end_learning_rate at the last step of the phase: the schedule of
+    BERT and of most fine-tuning since, which Keras has no class for.
+
+    warmup: share of the phase's steps, or warmup_steps. decay: "linear", "cosine" (half a cosine) or "constant". Unlike
+    Keras's schedules it counts the steps of the phase, not the optimizer's iterations: the length need not be known.
+    """
+
+    learning_rate: Rate
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    warmup_steps: Annotated[int, Field(ge=0, strict=True)] | None = None
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    end_learning_rate: Rate = 0.0
+    initial_learning_rate: Rate = 0.0
+
+    @model_validator(mode="after")
+    def _one_warmup(self) -> "WarmupDecay":
+        if self.warmup and self.warmup_steps is not None:
+            raise SpecError("the warm-up is given twice: as warmup, a share, and as warmup_steps.",
+                            hint="Keep one of them.")
+        return self
+
+
 SCHEDULES: Family[Schedule] = Family(
     "learning-rate schedule",
     (
         ExponentialDecay, InverseTimeDecay, PolynomialDecay, PiecewiseConstantDecay, CosineDecay,
-        CosineDecayRestarts,
+        CosineDecayRestarts, WarmupDecay,
     ),
 )
 

@@ -16,7 +16,7 @@ from harness.data.text_prefix import on_host
 from harness.errors import SpecError
 from harness.plan.binding import Arrays, bind
 from harness.plan.compiler import compile_phase
-from harness.plan.finetune import model_of_phase, starting_weights
+from harness.plan.finetune import continued_slots, model_of_phase, starting_weights
 from harness.plan.plan import Plan
 from harness.records.process import Clock, process_peak_bytes
 from harness.spec.execution import Execution
@@ -87,6 +87,8 @@ def train(job: Job) -> Training:
     opened = 0.0
     for index, phase in enumerate(job.recipe.resolved_phases()):
         spec = model_of_phase(spec, phase)
+        if phase.pretraining and job.backend.name != job.recipe.pretrained_in:
+            continue  # the other backend's run of the same cell plays it
         state = start_of_phase(job, spec, phase, index, state)
         dataset = phase_dataset(job, phase)
         plan, train_arrays, validation = plan_phase(job, spec, phase, index, state, dataset)
@@ -125,6 +127,8 @@ def behind_the_host(job: Job) -> Job:
 def start_of_phase(job: Job, spec: ModelSpec, phase: ResolvedPhase, index: int, before: State | None) -> State:
     """Weights, slots and iterations with which a phase begins."""
     weights = before.weights if before else job.weights
+    if weights is None and job.recipe.weights is not None:
+        raise SpecError("the recipe's weights were not read.", where=f"weights: {job.recipe.weights}")
     if phase.start_from in ("tensorflow", "pytorch"):
         if phase.start_from != job.backend.name and index > 0:
             if job.checkpoint_of is None:
@@ -139,7 +143,7 @@ def start_of_phase(job: Job, spec: ModelSpec, phase: ResolvedPhase, index: int, 
     goes_on = before is not None and (phase.continues_optimizer or (index == 0 and job.state is not None))
     if goes_on:
         assert before is not None
-        return State(weights, before.slots, before.iterations)
+        return State(weights, continued_slots(spec, phase, before.slots), before.iterations)
     return State(weights)
 
 

@@ -186,7 +186,7 @@ OTHERS = (*MERGES, "MultiHeadAttention", "Embedding")
 # before training, and what computes in float32 only.
 NOT_DRAWN = (
     *(name for family, names in LATER.items() for name in names
-      if family.startswith(("augmentation", "preprocessing_"))),
+      if family.startswith(("augmentation", "preprocessing_", "lora"))),
     "AdaptiveAveragePooling3D", "AdaptiveMaxPooling3D", "ConvLSTM3D", "CategoryEncoding", "CustomScaleLayer",
     "ReversibleEmbedding",
 )

@@ -27,8 +27,8 @@ CONSTRAINTS = (MaxNorm(max_value=0.3, axis=0), UnitNorm(axis=-1), MinMaxNorm(0.2
 LEARNING_RATE = 0.1
 # Keras's class has no such argument, or fails with it.
 WITHOUT_ACTIVITY = ("ActivityRegularization", "SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells")
-# Families whose layers have neither weights nor use for an activity regularizer.
-LEFT_OUT = ("operations/", "preprocessing", "augmentation")
+# Families whose layers have neither weights nor use for an activity regularizer, or refuse both.
+LEFT_OUT = ("operations/", "preprocessing", "augmentation", "lora/")
 
 
 def restricted(layer: Layer) -> Layer:

@@ -91,7 +91,8 @@ def distances(expected: Arrays, found: Arrays) -> dict[str, float]:
 
 
 def test_every_layer_loss_optimizer_and_schedule_is_drawn():
-    waiting = {*UNARY, *OTHERS, *LOSSES.classes, *OPTIMIZERS.classes, *SCHEDULES.classes}
+    # WarmupDecay is none of Keras's (tests/plan/test_schedule.py): drawing it would make other models of all numbers.
+    waiting = {*UNARY, *OTHERS, *LOSSES.classes, *OPTIMIZERS.classes, *SCHEDULES.classes} - {"WarmupDecay"}
     for number in range(1500):
         drawn = case(number)
         waiting -= {type(layer).__name__ for layer in drawn.spec.layers.values()} | names_in(drawn.recipe)

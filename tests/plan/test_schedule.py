@@ -122,8 +122,27 @@ def test_a_constant_rate() -> None:
 
 
 def test_every_schedule_has_a_formula_and_a_case() -> None:
-    assert set(SCHEDULES) == set(spec.SCHEDULES.classes.values())
-    assert {cls for cls, _ in CASES.values()} == set(spec.SCHEDULES.classes)
+    of_keras = {name: cls for name, cls in spec.SCHEDULES.classes.items() if cls is not spec.WarmupDecay}
+    assert set(SCHEDULES) == set(of_keras.values())
+    assert {cls for cls, _ in CASES.values()} == set(of_keras)
+
+
+@pytest.mark.parametrize(("decay", "half"), [("linear", 0.05), ("cosine", 0.05), ("constant", 0.1)])
+def test_warm_up_and_decay_over_the_steps_of_a_phase(decay: str, half: float) -> None:
+    """By the formulas of get_linear_ and get_cosine_schedule_with_warmup of Hugging Face's transformers."""
+    rates = learning_rates(spec.WarmupDecay(0.1, warmup=0.1, decay=decay), 200, first_iteration=77)
+    np.testing.assert_allclose(rates[:21], 0.1 * np.arange(21) / 20)
+    assert rates[110] == pytest.approx(half)
+    left = {"linear": 1 / 180, "cosine": 0.5 * (1 + np.cos(np.pi * 179 / 180)), "constant": 1.0}[decay]
+    assert rates[199] == pytest.approx(0.1 * left)
+    assert learning_rates(spec.WarmupDecay(0.1, end_learning_rate=0.02), 10)[5] == pytest.approx(0.06)
+
+
+def test_a_warm_up_is_shorter_than_its_phase_and_given_once() -> None:
+    with pytest.raises(SpecError, match="leaves none of the phase's 10"):
+        learning_rates(spec.WarmupDecay(0.1, warmup_steps=10), 10)
+    with pytest.raises(SpecError, match="given twice"):
+        spec.WarmupDecay(0.1, warmup=0.1, warmup_steps=10)
 
 
 def test_a_schedule_that_ends_in_nan_is_refused() -> None:

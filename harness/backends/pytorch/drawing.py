@@ -21,8 +21,9 @@ class Drawing(nn.Module):
         """True with probability 1 - rate."""
         return drawn >= rate
 
-    def dropout(self, x: torch.Tensor, rate: float) -> torch.Tensor:
-        """x with every element 0 with probability `rate`, the others scaled up."""
+    def dropout(self, x: torch.Tensor, rate: float, stream: int = 0) -> torch.Tensor:
+        """x with every element 0 with probability `rate`, the others scaled up. stream: tells the masks apart that
+        one call draws."""
         return F.dropout(x, rate, True)
 
     def step_keys(self, steps: int) -> torch.Tensor | None:

@@ -39,9 +39,9 @@ def bits(key: torch.Tensor, shape: tuple[int, ...], stream: int = 0) -> torch.Te
     return drawn
 
 
-def keep_mask(key: torch.Tensor, shape: tuple[int, ...], rate: float) -> torch.Tensor:
+def keep_mask(key: torch.Tensor, shape: tuple[int, ...], rate: float, stream: int = 0) -> torch.Tensor:
     """bool: True with probability 1 - rate."""
-    return bits(key, shape) >= randomness.threshold(rate)
+    return bits(key, shape, stream) >= randomness.threshold(rate)
 
 
 class Keyed(Drawing):
@@ -64,17 +64,17 @@ class Keyed(Drawing):
     def kept(self, drawn: torch.Tensor, rate: float) -> torch.Tensor:
         return super().kept(drawn, rate) if self.key is None else drawn >= randomness.threshold(rate)
 
-    def dropout(self, x: torch.Tensor, rate: float) -> torch.Tensor:
+    def dropout(self, x: torch.Tensor, rate: float, stream: int = 0) -> torch.Tensor:
         if self.key is None:
-            return super().dropout(x, rate)
-        keep = keep_mask(self.key, tuple(x.shape), rate)
+            return super().dropout(x, rate, stream)
+        keep = keep_mask(self.key, tuple(x.shape), rate, stream)
         return torch.where(keep, x * (1.0 / (1.0 - rate)), torch.zeros((), dtype=x.dtype, device=x.device))
 
     def step_keys(self, steps: int) -> torch.Tensor | None:
         return None if self.key is None else bits(self.key, (steps, 2))
 
     def noise(self, x: torch.Tensor) -> torch.Tensor:
-        return super().noise(x) if self.key is None else self.normal(tuple(x.shape))
+        return super().noise(x) if self.key is None else self.normal(tuple(x.shape)).to(x.dtype)
 
     def normal(self, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal values from the tape."""

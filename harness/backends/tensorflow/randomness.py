@@ -57,9 +57,9 @@ def order(key: tf.Tensor, size: tf.Tensor, stream: int = 0) -> tf.Tensor:
     return tf.argsort(bits(key, tf.reshape(size, (1,)), stream), stable=True)
 
 
-def keep_mask(key: tf.Tensor, shape: tf.Tensor, rate: float) -> tf.Tensor:
+def keep_mask(key: tf.Tensor, shape: tf.Tensor, rate: float, stream: int = 0) -> tf.Tensor:
     """bool: True with probability 1 - rate."""
-    return bits(key, shape) >= randomness.threshold(rate)
+    return bits(key, shape, stream) >= randomness.threshold(rate)
 
 
 def normal(key: tf.Tensor, shape: tf.Tensor, dtype: str, stream: int = 0) -> tf.Tensor:

@@ -15,6 +15,7 @@ from harness.spec.constraints import Constraint
 from harness.spec.initializers import Initializer
 from harness.spec.keras_config.order import layer_order
 from harness.spec.layers.base import Layer
+from harness.spec.lora import is_adapted
 from harness.spec.model import InputSpec, ModelSpec, Node, Reference
 from harness.spec.operations.base import Operation
 from harness.spec.operations.operands import Operand
@@ -94,6 +95,9 @@ def serialized_layer(layer: Layer, name: str, dtype: str | None) -> dict[str, An
     if not type(layer).__module__.startswith("harness.spec.layers."):
         raise SpecError(f"{kind} is a layer of your own, which Keras does not have.",
                         hint="Build the model with its TensorFlow builder: harness.build(spec, 'tensorflow').")
+    if is_adapted(layer):
+        raise SpecError(f"{kind} is not one of Keras's layers: its adapters lie beside frozen weights.",
+                        hint="Merge them first: harness merge-lora CHECKPOINT -o FILE.")
     config: dict[str, Any] = {"name": name, "trainable": layer.trainable}
     policy = layer.dtype or dtype
     if policy is not None:

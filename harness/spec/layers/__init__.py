@@ -30,6 +30,7 @@ LATER = {
     "bidirectional": ("Bidirectional",),
     "cells": ("SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells"),
     "depthwise": ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+    "lora": ("LoRADense", "LoRAEinsumDense", "LoRAEmbedding", "LoRAMultiHeadAttention"),
     "preprocessing": ("Rescaling", "Normalization", "CategoryEncoding"),
     "preprocessing_categories": ("Discretization", "IntegerLookup"),
     "preprocessing_images": ("Resizing", "CenterCrop"),

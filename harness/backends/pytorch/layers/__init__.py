@@ -17,6 +17,7 @@ from harness.backends.pytorch.layers import (
     convolutional,
     core,
     depthwise,
+    lora,
     merging,
     normalization,
     pooling,
@@ -36,7 +37,7 @@ from harness.backends.pytorch.layers.channels import in_either_layout
 
 FAMILIES = (
     activation, applications, attention, augmentation, augmentation_colors, augmentation_mixing, convolutional, core,
-    depthwise, merging, normalization, pooling, preprocessing, preprocessing_categories,
+    depthwise, lora, merging, normalization, pooling, preprocessing, preprocessing_categories,
     preprocessing_images, preprocessing_pipeline, preprocessing_signals, recurrent,
     regularization, reshaping, spectral, transposed, wrapping,
 )

@@ -24,6 +24,7 @@ from harness.backends.tensorflow.layers import (
     channels,
     convolutional,
     image_kernels,
+    lora,
     pooling,
     preprocessing,
     preprocessing_pipeline,
@@ -38,14 +39,14 @@ from harness.spec.layers.base import Layer
 from harness.spec.layers.registration import registered_builder
 from harness.spec.layers.spatial import is_channels_first
 
-FAMILIES = (augmentation, applications, attention, recurrent, regularization)
+FAMILIES = (augmentation, applications, attention, lora, recurrent, regularization)
 
 KEYED: dict[type, Callable[..., keras.layers.Layer]] = {}
 for _family in FAMILIES:
     KEYED.update(_family.KEYED)
 EXACT: dict[Any, Callable[..., keras.layers.Layer | None]] = {**image_kernels.EXACT, **reshaping.EXACT}
 REPLACED: dict[Any, Callable[..., keras.layers.Layer | None]] = {}
-for _replaced in (applications, augmentation, convolutional, pooling, preprocessing, reshaping):
+for _replaced in (applications, augmentation, convolutional, lora, pooling, preprocessing, reshaping):
     _builders: dict[Any, Any] = _replaced.REPLACED  # type: ignore[attr-defined]
     REPLACED.update(_builders)
 NESTED: dict[Any, Any] = {**recurrent.NESTED}
