@@ -1,7 +1,7 @@
 """Is an imported twin as quick as what one would have written? Interleaved, by CPU time, as ratios with 95% intervals.
 
-    python benchmarks/twins.py speed [--rounds 8] [--network ResNet50 MobileNetV2 transformer_encoder]
-    python benchmarks/twins.py build [--rounds 5] [--application NASNetLarge]
+    python -m benchmarks.twins speed [--rounds 8] [--network ResNet50 MobileNetV2 transformer_encoder]
+    python -m benchmarks.twins build [--rounds 5] [--application NASNetLarge]
 
 speed: forward passes and training steps (SGD) of the harness's network and of the exported source against
 hand-written modules (benchmarks/native_modules.py) with the same weights, in one process, one thread. First the
@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from loop import ratio
+
+from benchmarks.ratios import ratio
 
 IMAGES, SIDE = 4, 224
 TEXTS, STEPS, VOCABULARY = 32, 200, 10_000
@@ -39,10 +40,10 @@ def save_application(name: str, path: Path) -> None:
 
 def networks(name: str, folder: Path) -> tuple[dict[str, Any], Any]:
     """(the same network three times: harness, exported, native), an input in Keras's layout."""
-    import native_modules as native
     import torch
 
     import harness
+    from benchmarks import native_modules as native
 
     if name == "transformer_encoder":
         spec = harness.load_model(name, input_shape=(STEPS,), vocabulary=VOCABULARY, dropout=0.0, **TRANSFORMER)
