@@ -18,12 +18,12 @@ test: development
 # HARNESS_RANDOM_MODELS=500 make conformance: 500 random trainings instead of 42 (about four seconds each).
 CONFORMANCE := tests/conformance tests/exchange
 conformance: development
-	HARNESS_SWEEP=all $(BIN)/python -m pytest $(CONFORMANCE) -n $(WORKERS) --dist loadgroup
+	HARNESS_SWEEP=all $(BIN)/python -m pytest $(CONFORMANCE) --timeout 3600 -n $(WORKERS) --dist loadgroup
 	$(BIN)/python -m tests.conformance.table
 
 # Every sweep there is: those of `make conformance`, planted faults and ports, all programs of the tuned tier, FLOPs.
 sweeps: development
-	HARNESS_SWEEP=all $(BIN)/python -m pytest -m sweep -n $(WORKERS) --dist loadgroup
+	HARNESS_SWEEP=all $(BIN)/python -m pytest -m sweep --timeout 3600 -n $(WORKERS) --dist loadgroup
 
 lint: development
 	$(BIN)/ruff check .
