@@ -109,7 +109,7 @@ FAMILIES = {"losses": LOSSES, "metrics": METRICS, "optimizers": OPTIMIZERS, "opt
             "regularizers": REGULARIZERS, "initializers": INITIALIZERS, "constraints": CONSTRAINTS}
 # What takes no argument, or is no class of Keras's.
 OURS = {"accuracy", "Perplexity", "BLEU", "WordErrorRate", "CharacterErrorRate", "Huber", "BinaryFocalCrossentropy",
-        "CategoricalFocalCrossentropy"}
+        "CategoricalFocalCrossentropy", "WarmupDecay"}
 
 KERAS = """
 import inspect, json, operator, sys
