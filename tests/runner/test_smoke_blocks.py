@@ -15,7 +15,9 @@ pytestmark = pytest.mark.frameworks
 GIVEN = {
     "model": "mlp_64_64", "data": {"source": "digits", "split": {"validation": 0.15, "test": 0.15, "seed": 0}},
     "recipe": {"batch_size": 32, "metrics": ["accuracy"]}, "execution": {"device": "cpu", "threads": 1},
-    "timing": {"looks": [2], "window_seconds": 0.2, "steadiness": 0.5, "batch_sizes": [1, 8], "pilot": False},
+    "timing": {"looks": [2], "window_seconds": 0.2, "steadiness": 0.5, "batch_sizes": [1, 8], "pilot": False,
+               # Other tests run beside this one.
+               "foreign_share": 1.0, "steal_share": 1.0, "throttled_share": 1.0},
 }
 
 
