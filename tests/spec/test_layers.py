@@ -83,6 +83,14 @@ def test_several_inputs_that_do_not_fit_are_refused(layer, shapes, words) -> Non
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+def test_a_call_has_no_argument_that_the_layer_does_not_know() -> None:
+    steps, mask = Input((4, 3), name="steps"), Input((4,), dtype="bool", name="mask")
+    with pytest.raises(SpecError, match=r"a call of GlobalAveragePooling1D has no argument 'mask' here.*Masking"):
+        Model([steps, mask], layers.GlobalAveragePooling1D()(steps, mask=mask))
+    with pytest.raises(SpecError, match="a call of Dense has no argument 'msk' here"):
+        Model(steps, layers.Dense(2)(steps, msk=1))
+
+
 def test_unknown_sizes_give_unknown_flops() -> None:
     spec = model(layers.Conv2D(4, 3, strides=2, padding="same"), None, 9, 3)
     assert spec.tensors[spec.outputs[0]] == (None, None, 5, 4)

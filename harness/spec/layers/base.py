@@ -175,6 +175,10 @@ class Layer(Configured):
 
     def check_call(self, arguments: Mapping[str, Any]) -> None:
         """Raises SpecError for an argument of a call (beside its tensors) that the layer does not have."""
+        for name in arguments:
+            raise SpecError(f"a call of {type(self).__name__} has no argument {name!r} here.",
+                            hint="A mask that a layer made reaches the next ones by itself; a mask of your own goes in "
+                                 "with Masking or mask_zero." if name == "mask" else "Leave it out.")
 
     def __call__(self, *inputs: Any, **arguments: Any) -> Any:
         from harness.spec.notation import call_layer

@@ -216,7 +216,6 @@ def test_a_name_of_the_hub_without_the_hub(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_name_of_the_hub_comes_from_its_cache(bert: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cache as huggingface_hub lays it out; no network is asked."""
-    pytest.importorskip("huggingface_hub")
     commit = "0" * 40
     snapshot = tmp_path / "models--somebody--some-model" / "snapshots" / commit
     snapshot.mkdir(parents=True)
