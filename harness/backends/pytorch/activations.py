@@ -132,17 +132,63 @@ IN_PLACE: dict[str, Activation] = {
 OF_LAYERS: dict[str, Callable[..., torch.Tensor]] = {"ReLU": relu, "LeakyReLU": leaky_relu, "ELU": F.elu}
 
 
+# Those whose backward pass takes the result, with the same bits: they write over their input with a gradient too.
+BY_RESULT = frozenset({"relu", "relu6", "sigmoid", "tanh", "leaky_relu", "exponential"})
+
+
 def written_over(name: str, x: torch.Tensor) -> torch.Tensor:
-    """The activation of that name, in the memory of x where no gradient is asked for: with one, torch would have to
-    copy what it keeps of x, or of the tensor that x is a view of."""
-    return ACTIVATIONS[name](x) if torch.is_grad_enabled() else IN_PLACE[name](x)
+    """The activation of that name, in the memory of x."""
+    return in_memory_of(x, IN_PLACE[name], ACTIVATIONS[name])
 
 
-def activation_function(name: str | dict[str, Any] | None, inplace: bool = False) -> Activation | None:
-    """The function of that name, or of {layer: {arguments}}; None for linear. inplace: it may write over its input."""
+def written_over_without_gradient(name: str, x: torch.Tensor) -> torch.Tensor:
+    """The same, in memory of its own where a gradient is asked for."""
+    return (ACTIVATIONS if torch.is_grad_enabled() else IN_PLACE)[name](x)
+
+
+def in_memory_of(
+    x: torch.Tensor, write: Callable[..., torch.Tensor], compute: Callable[..., torch.Tensor], *others: torch.Tensor,
+) -> torch.Tensor:
+    """write(x, *others), which overwrites x, or compute(x, *others), which does not, where that is cheaper.
+
+    Where a gradient is asked for, autograd copies whole tensors if a view is overwritten. A view whose channels were
+    moved to the end, and no more, as behind a convolution, is overwritten as it was before that; any other stays.
+    """
+    if not torch.is_grad_enabled():
+        return write(x, *others)
+    if x.is_leaf or torch.compiler.is_compiling():
+        return compute(x, *others)
+    if x._base is None:
+        return write(x, *others)
+    first = _before_channels_moved(x)
+    if first is None:
+        return compute(x, *others)
+    rest = [before if (before := _before_channels_moved(other)) is not None else other.movedim(-1, 1)
+            for other in others]  # not moved back where it can be helped: gradients of views are not added up in place
+    return write(first, *rest).movedim(1, -1)
+
+
+def _before_channels_moved(x: torch.Tensor) -> torch.Tensor | None:
+    """The tensor of which x is `movedim(1, -1)`, None if x is something else, or if somebody watches its gradient."""
+    base = x._base
+    if base is None or base.dim() < 3 or x.storage_offset() != base.storage_offset():
+        return None
+    if x.grad_fn is None or x.retains_grad or x._backward_hooks or x.grad_fn.next_functions[0][0] is not base.grad_fn:
+        return None
+    moved = base.movedim(1, -1)
+    return base if moved.shape == x.shape and moved.stride() == x.stride() else None
+
+
+def activation_function(
+    name: str | dict[str, Any] | None, inplace: bool = False, inplace_training: bool = False,
+) -> Activation | None:
+    """The function of that name, or of {layer: {arguments}}; None for linear. inplace: it may write over its input;
+    inplace_training: also where a gradient is asked for."""
     if isinstance(name, dict):
         ((layer, arguments),) = name.items()
         return functools.partial(OF_LAYERS[layer], **arguments)
-    if inplace and name in IN_PLACE:
+    if inplace_training and name in BY_RESULT:
         return functools.partial(written_over, name)
+    if inplace and name in IN_PLACE:
+        return functools.partial(written_over_without_gradient, name)
     return None if name is None else ACTIVATIONS[name]

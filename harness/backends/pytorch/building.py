@@ -17,8 +17,8 @@ from harness.spec.model import ModelSpec
 from harness.spec.operations.base import Operation
 
 
-def build_module(spec: ModelSpec, name: str, inplace: bool = False) -> nn.Module:
-    """The module of a layer, its weight maps those that the spec declares. inplace: it may write over its first input
+def build_module(spec: ModelSpec, name: str, inplace: Mapping[str, int] | None = None) -> nn.Module:
+    """The module of a layer, its weight maps those that the spec declares. inplace: what it may write over
     (overwriting.py). Raises SpecError where there is none."""
     layer = spec.layers[name]
     if isinstance(layer, Operation):
@@ -27,7 +27,7 @@ def build_module(spec: ModelSpec, name: str, inplace: bool = False) -> nn.Module
     if builder is None:
         raise SpecError(f"the PyTorch backend has no {type(layer).__name__} layer.",
                         where=f"model {spec.name!r}, layer {name!r}")
-    module = builder(layer, *spec.input_shapes(spec.first_calls[name]), **({"inplace": True} if inplace else {}))
+    module = builder(layer, *spec.input_shapes(spec.first_calls[name]), **inplace or {})
     declared = {weight.role for weight in spec.layer_weights(name)}
     # A class may list the maps of all its possible weights; only those that this layer has are kept.
     module.keras_weights = {role: item for role, item in weight_maps(module).items() if role in declared}  # type: ignore[assignment]

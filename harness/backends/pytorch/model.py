@@ -60,9 +60,9 @@ class Network(nn.Module):
         self.module_names = module_names(spec.first_calls)
         order = execution_order(spec)
         last_reads = _last_reads(order, spec.outputs)
-        inplace = overwriting_layers(spec, order, last_reads)
+        self.overwriting = overwriting_layers(spec, order, last_reads)
         self.layers = nn.ModuleDict({
-            self.module_names[name]: build_module(spec, name, name in inplace) for name in spec.first_calls})
+            self.module_names[name]: build_module(spec, name, self.overwriting.get(name)) for name in spec.first_calls})
         self.steps = [
             Step(node.name, node.layer, self.layer(node.layer), node.inputs,
                  spec.layers[node.layer].call_mask_rule(node.arguments),

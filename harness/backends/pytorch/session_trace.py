@@ -127,8 +127,9 @@ class Recorder:
 
     def _call(self, step: Step, values: Values, masks: MaskBook, bare: bool) -> None:
         known, fed_by = set(values), {name: values[name] for name in step.inputs}
-        if self.network.spec.layers[step.layer].regularizes_activity:
-            # What is regularized is the call's output, which has a gradient of its own where it is an input handed on.
+        if self.network.spec.layers[step.layer].regularizes_activity or step.layer in self.network.overwriting:
+            # What is regularized is the call's output, which has a gradient of its own where it is an input handed on;
+            # and one that is written over would have the gradient of what it became.
             values.update({name: value.clone() for name, value in fed_by.items()})
         with recorded_bits() as drawn:
             Network._call(self.network, step, values, masks, bare)

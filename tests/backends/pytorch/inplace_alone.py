@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from harness import Input, Model, layers, ops
+from harness.backends.pytorch import activations
 from harness.backends.pytorch import model as networks
-from harness.backends.pytorch.activations import ACTIVATIONS, IN_PLACE, activation_function, relu
+from harness.backends.pytorch.activations import ACTIVATIONS, BY_RESULT, IN_PLACE, activation_function, relu
 from harness.backends.pytorch.model import Network, build_network
 from harness.backends.pytorch.overwriting import NEW_TENSORS
 from harness.spec.model import ModelSpec
@@ -28,11 +29,15 @@ def network_of(spec: ModelSpec) -> Network:
     return build_network(spec, {w.name: np.abs(rng.normal(0.5, 0.2, w.shape)) for w in spec.weights}, "float64")
 
 
-def overwriting(outputs: object, *inputs: object) -> frozenset[str]:
-    """The layers of a model that may write over their input."""
+def inputs_written_over(outputs: object, *inputs: object) -> dict[str, dict[str, int]]:
     spec = Model(list(inputs), outputs)
     order = execution_order(spec)
     return networks.overwriting_layers(spec, order, networks._last_reads(order, spec.outputs))
+
+
+def overwriting(outputs: object, *inputs: object) -> set[str]:
+    """The layers of a model that may write over an input."""
+    return set(inputs_written_over(outputs, *inputs))
 
 
 def residual() -> ModelSpec:
@@ -57,15 +62,59 @@ def sole_readers_write_over() -> None:
     seen = {}
     for name in ("relu_0", "activation_0", "relu_1", "activation_1", "add_0", "add_1"):
         network.layer(name).register_forward_hook(
-            lambda module, fed, y, name=name: seen.update({name: fed[0].data_ptr() == y.data_ptr()}))
+            lambda module, fed, y, name=name: seen.update({name: y.data_ptr() in [x.data_ptr() for x in fed]}))
     network.eval()
     kept = x.clone()
     network(x)
-    assert seen == dict.fromkeys(seen, False), seen
+    assert seen == {name: name != "activation_0" for name in seen}, seen  # silu's gradient needs its input
     with torch.no_grad():
         network(x)
     assert seen == dict.fromkeys(seen, True), seen
     assert torch.equal(x, kept)
+
+
+def gradients_keep_what_they_need() -> None:
+    """With a gradient: not the result of an activation, not what another layer read, not what a penalty looks at."""
+    x = Input((6, 6, 4), name="x")
+    both = {"inplace": 0, "inplace_training": 0}
+    y = layers.Conv2D(4, 1)(x)
+    assert inputs_written_over(layers.ReLU(name="r")(y), x) == {"r": both}
+    y = layers.Conv2D(4, 1, activation="relu")(x)
+    assert inputs_written_over(layers.ReLU(name="r")(y), x) == {"r": {"inplace": 0}}
+    y = layers.Conv2D(4, 1, activity_regularizer="l2")(x)
+    assert inputs_written_over(layers.ReLU(name="r")(y), x) == {"r": {"inplace": 0}}
+    y = layers.Conv2D(4, 1)(x)
+    assert inputs_written_over(layers.Add(name="a")([y, layers.Conv2D(4, 1)(y)]), x) == {
+        "a": {"inplace": 0, "inplace_training": 1}}
+    three = [layers.BatchNormalization()(x) for _ in range(3)]
+    assert inputs_written_over(layers.Add(name="a")([x, x, *three]), x) == {}  # 0 and 1 only: sums keep their order
+    assert inputs_written_over(layers.Add(name="a")([x, *three]), x) == {"a": {"inplace": 1, "inplace_training": 1}}
+
+
+def hooks_see_gradients() -> None:
+    """Whoever watches the gradient of a tensor sees it: that tensor is left alone."""
+    seen: dict[str, torch.Tensor] = {}
+    for kind in ("tensor hook", "retained", "module hook", "none"):
+        network = network_of(residual()).train()
+        norm, relu_ = network.layer("norm_0"), network.layer("relu_0")
+        if kind == "module hook":
+            relu_.register_full_backward_hook(lambda module, given, got: seen.update({"module hook": given[0]}))
+        elif kind != "none":
+            def watch(module: Any, fed: Any, y: torch.Tensor, kind: str = kind) -> None:
+                seen[kind] = y
+                if kind == "retained":
+                    y.retain_grad()
+                else:
+                    y.register_hook(lambda gradient: seen.update({kind: gradient}))
+            norm.register_forward_hook(watch)
+        x = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 9, 8, 3)))
+        network(x).square().sum().backward()
+        seen[f"weights, {kind}"] = network.layer("stem").weight.grad
+    assert torch.equal(seen["tensor hook"], seen["module hook"])
+    assert torch.equal(seen["tensor hook"], seen["retained"].grad)  # type: ignore[arg-type]
+    assert seen["tensor hook"].abs().sum() > 0
+    for kind in ("tensor hook", "retained", "module hook"):
+        assert torch.equal(seen[f"weights, {kind}"], seen["weights, none"])
 
 
 def others_do_not() -> None:
@@ -129,25 +178,25 @@ def attention_reads_before_the_sum() -> None:
     assert overwriting(layers.Add(name="a")([h, attended]), x) == {"a"}
     assert overwriting(layers.Add(name="a")([attended, h]), x) == {"a"}
     dropped = layers.Dropout(0.1)(attended)
-    assert overwriting(layers.Add(name="a")([dropped, h]), x) == set()
+    assert inputs_written_over(layers.Add(name="a")([dropped, h]), x) == {"a": {"inplace": 1}}
 
 
 def sums_of_other_shapes_are_new() -> None:
     a, b = Input((None, 3), name="a"), Input((None, 3), name="b")
     spec = Model([a, b], layers.Add(name="sum")([layers.Dense(2)(a), layers.Dense(2)(b)]))
     network = network_of(spec).eval()
-    assert network.layer("sum").inplace
+    assert network.layer("sum").inplace == 0
     with torch.no_grad():
         assert network(torch.ones(2, 1, 3).double(), torch.ones(2, 5, 3).double()).shape == (2, 5, 2)
 
 
 def numbers_are_the_same() -> None:
     """Bit for bit: outputs without gradients, with them, the gradients, and what is left behind."""
-    with mock.patch.object(networks, "overwriting_layers", return_value=frozenset()), \
-            mock.patch.dict(IN_PLACE, clear=True):
+    with mock.patch.object(networks, "overwriting_layers", return_value={}), \
+            mock.patch.dict(IN_PLACE, clear=True), mock.patch.object(activations, "BY_RESULT", frozenset()):
         plain = network_of(residual())
     written = network_of(residual())
-    assert not any(getattr(module, "inplace", False) for module in plain.modules())
+    assert not any(getattr(module, "inplace", None) for module in plain.modules())
     x = torch.from_numpy(np.random.default_rng(1).normal(size=(4, 9, 8, 3)))
     found = []
     for network in (plain, written):
@@ -172,6 +221,15 @@ def functions_are_the_same() -> None:
         assert result.data_ptr() == given.data_ptr(), name
         assert torch.equal(result, ACTIVATIONS[name](x)), name
         assert function(given.copy_(x)).data_ptr() != given.data_ptr(), name  # a gradient may be asked for
+        gradients = []
+        for training in (True, False):
+            leaf = x.clone().requires_grad_()
+            given = leaf * 1.0
+            result = activation_function(name, True, training)(given)  # type: ignore[misc]
+            assert (result.data_ptr() == given.data_ptr()) is (training and name in BY_RESULT), name
+            result.square().sum().backward()
+            gradients.append(leaf.grad)
+        assert torch.equal(*gradients), name
     for ceiling in (None, 6.0, 3.0):
         for slope in (0.0, 0.1):
             for threshold in (0.0, 0.5):
@@ -181,6 +239,8 @@ def functions_are_the_same() -> None:
 
 CHECKS = {
     "sole readers write over": sole_readers_write_over,
+    "gradients keep what they need": gradients_keep_what_they_need,
+    "hooks see gradients": hooks_see_gradients,
     "others do not": others_do_not,
     "new tensors are new": new_tensors_are_new,
     "attention reads before the sum": attention_reads_before_the_sum,

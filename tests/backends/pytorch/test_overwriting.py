@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.frameworks
-CHECKS = ("sole readers write over", "others do not", "new tensors are new", "attention reads before the sum",
-          "sums of other shapes are new", "numbers are the same", "functions are the same")
+CHECKS = ("sole readers write over", "gradients keep what they need", "hooks see gradients", "others do not",
+          "new tensors are new", "attention reads before the sum", "sums of other shapes are new",
+          "numbers are the same", "functions are the same")
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from harness.backends.pytorch.activations import r32, relu
+from harness.backends.pytorch.activations import in_memory_of, r32, relu
 from harness.backends.pytorch.masks import Masks
 from harness.backends.pytorch.weights import same
 from harness.spec.layers import activation as spec
@@ -17,25 +18,30 @@ from harness.spec.layers.base import Shape
 class ReLU(nn.Module):
     """keras/src/activations/activations.py: relu with a ceiling, a slope and a threshold.
 
-    inplace: writes over its input where no gradient is asked for.
+    inplace: writes over its input; inplace_training: also where a gradient is asked for.
     """
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
-        inplace: bool = False,
+        inplace: bool = False, inplace_training: bool = False,
     ) -> None:
         super().__init__()
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
         self.inplace = inplace
+        # The others' backward passes need their input.
+        self.inplace_training = inplace_training and threshold == 0 and (
+            max_value is None or (max_value == 6 and not negative_slope))
 
     def extra_repr(self) -> str:
         return f"max_value={self.max_value}, negative_slope={self.negative_slope}, threshold={self.threshold}"
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        inplace = self.inplace and not torch.is_grad_enabled()
-        return relu(x, self.max_value, self.negative_slope, self.threshold, inplace)
+        compute = functools.partial(relu, max_value=self.max_value, negative_slope=self.negative_slope,
+                                    threshold=self.threshold)
+        inplace = self.inplace_training if torch.is_grad_enabled() else self.inplace
+        return in_memory_of(x, functools.partial(compute, inplace=True), compute) if inplace else compute(x)
 
 
 class PReLU(nn.Module):
@@ -87,8 +93,8 @@ class Softmax(nn.Module):
         return torch.exp(x - torch.logsumexp(x, self.axis, keepdim=True))
 
 
-def build_relu(layer: spec.ReLU, *shapes: Shape, inplace: bool = False) -> nn.Module:
-    return ReLU(layer.max_value, layer.negative_slope, layer.threshold, inplace)
+def build_relu(layer: spec.ReLU, *shapes: Shape, **inplace: int) -> nn.Module:
+    return ReLU(layer.max_value, layer.negative_slope, layer.threshold, **dict.fromkeys(inplace, True))
 
 
 def build_leaky_relu(layer: spec.LeakyReLU, *shapes: Shape) -> nn.Module:

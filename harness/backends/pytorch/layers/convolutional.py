@@ -27,7 +27,7 @@ class Conv2D(nn.Conv2d):
     ) -> None:
         super().__init__(inputs, filters, windows.kernel, windows.strides, 0, windows.dilation, groups, bias)  # type: ignore[arg-type]
         self.windows = windows
-        self.activation = activation_function(activation, inplace=True)
+        self.activation = activation_function(activation, inplace=True, inplace_training=True)
 
     def pre_activation(self, x_NHWC: torch.Tensor) -> torch.Tensor:
         x_NCHW = x_NHWC.permute(0, 3, 1, 2)
@@ -55,7 +55,7 @@ class Conv1D(nn.Conv1d):
     ) -> None:
         super().__init__(inputs, filters, windows.kernel[1], windows.strides[1], 0, windows.dilation[1], groups, bias)
         self.windows = windows
-        self.activation = activation_function(activation, inplace=True)
+        self.activation = activation_function(activation, inplace=True, inplace_training=True)
 
     def pre_activation(self, x_NTC: torch.Tensor) -> torch.Tensor:
         x_NC1T = x_NTC.unsqueeze(1).permute(0, 3, 1, 2)
@@ -81,7 +81,7 @@ class Conv3D(nn.Conv3d):
     ) -> None:
         super().__init__(inputs, filters, windows.kernel, windows.strides, 0, windows.dilation, groups, bias)  # type: ignore[arg-type]
         self.windows = windows
-        self.activation = activation_function(activation, inplace=True)
+        self.activation = activation_function(activation, inplace=True, inplace_training=True)
 
     def pre_activation(self, x_NDHWC: torch.Tensor) -> torch.Tensor:
         x_NCDHW = x_NDHWC.permute(0, 4, 1, 2, 3)

@@ -24,7 +24,7 @@ class Dense(nn.Linear):
 
     def __init__(self, inputs: int, units: int, bias: bool = True, activation: str | None = None) -> None:
         super().__init__(inputs, units, bias)
-        self.activation = activation_function(activation, inplace=True)
+        self.activation = activation_function(activation, inplace=True, inplace_training=True)
 
     def pre_activation(self, x_BF: torch.Tensor) -> torch.Tensor:
         """The values that Keras's losses recover from a softmax or sigmoid output."""
@@ -69,11 +69,12 @@ class EinsumDense(nn.Module):
 
 
 class Activation(nn.Module):
-    """An activation function as a module. inplace: it writes over its input where no gradient is asked for."""
+    """An activation function as a module. inplace: it writes over its input; inplace_training: also where a gradient
+    is asked for."""
 
-    def __init__(self, activation: str | None, inplace: bool = False) -> None:
+    def __init__(self, activation: str | None, inplace: bool = False, inplace_training: bool = False) -> None:
         super().__init__()
-        self.activation = activation_function(activation, inplace)
+        self.activation = activation_function(activation, inplace, inplace_training)
 
     def pre_activation(self, x: torch.Tensor) -> torch.Tensor:
         return x
@@ -153,8 +154,8 @@ def build_identity(layer: spec.Identity, *shapes: Shape) -> nn.Module:
     return nn.Identity()
 
 
-def build_activation(layer: spec.Activation, *shapes: Shape, inplace: bool = False) -> nn.Module:
-    return Activation(layer.activation, inplace)
+def build_activation(layer: spec.Activation, *shapes: Shape, **inplace: int) -> nn.Module:
+    return Activation(layer.activation, **dict.fromkeys(inplace, True))
 
 
 def build_embedding(layer: spec.Embedding, *shapes: Shape) -> nn.Module:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from harness.backends.pytorch.activations import in_memory_of
 from harness.backends.pytorch.masks import Masks
 from harness.spec.layers import merging as spec
 from harness.spec.layers.base import Shape
@@ -20,7 +21,8 @@ from harness.spec.layers.base import Shape
 def same_rank(tensors: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
     """Tensors of fewer dimensions get new axes at position 1, as in base_merge.py."""
     rank = max(tensor.dim() for tensor in tensors)
-    return [tensor.reshape(tensor.shape[0], *(1,) * (rank - tensor.dim()), *tensor.shape[1:]) for tensor in tensors]
+    return [tensor.reshape(tensor.shape[0], *(1,) * (rank - tensor.dim()), *tensor.shape[1:])
+            if tensor.dim() < rank else tensor for tensor in tensors]
 
 
 def joint_mask(masks: Masks) -> torch.Tensor | None:
@@ -50,13 +52,14 @@ class Joining(nn.Module):
 class Merge(Joining):
     """Elementwise merge whose inputs' masks play no part in the values: "add", "subtract" or "average".
 
-    inplace: a sum is written over the first input where no gradient is asked for.
+    inplace, inplace_training: the input, 0 or 1, that a sum is written over where no gradient is asked for, and where
+    one is.
     """
 
-    def __init__(self, operation: str, inplace: bool = False) -> None:
+    def __init__(self, operation: str, inplace: int | None = None, inplace_training: int | None = None) -> None:
         super().__init__()
         self.operation = operation
-        self.inplace = inplace
+        self.inplace, self.inplace_training = inplace, inplace_training
 
     def extra_repr(self) -> str:
         return self.operation
@@ -65,9 +68,20 @@ class Merge(Joining):
         tensors = same_rank(inputs)
         if self.operation == "subtract":
             return tensors[0] - tensors[1]
-        inplace = self.inplace and not torch.is_grad_enabled() and len({(x.shape, x.dtype) for x in tensors}) == 1
-        total = functools.reduce(torch.Tensor.add_ if inplace else torch.add, tensors)
+        over = self.inplace_training if torch.is_grad_enabled() else self.inplace
+        if over is None or len({(x.shape, x.dtype) for x in tensors}) > 1:
+            total = _sum(*tensors)
+        else:
+            total = in_memory_of(tensors[over], _add_each, _sum, tensors[1 - over], *tensors[2:])
         return total / len(tensors) if self.operation == "average" else total
+
+
+def _sum(*tensors: torch.Tensor) -> torch.Tensor:
+    return functools.reduce(torch.add, tensors)
+
+
+def _add_each(x: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+    return functools.reduce(torch.Tensor.add_, others, x)
 
 
 class Multiply(Joining):
@@ -156,8 +170,8 @@ def _unit(x: torch.Tensor, axis: int) -> torch.Tensor:
     return x * torch.rsqrt(x.square().sum(axis, keepdim=True).clamp_min(1e-14))
 
 
-def _build_merge(operation: str, layer: object, *shapes: Shape, inplace: bool = False) -> nn.Module:
-    return Merge(operation, inplace)
+def _build_merge(operation: str, layer: object, *shapes: Shape, **inplace: int) -> nn.Module:
+    return Merge(operation, **inplace)
 
 
 def _build_extreme(largest: bool, layer: object, *shapes: Shape) -> nn.Module:
