@@ -92,6 +92,18 @@ def relative(squares: np.ndarray, norms: np.ndarray) -> np.ndarray:
         return np.where(squares == 0, 0.0, np.sqrt(squares / norms))
 
 
+def distance_again(again: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> float:
+    """The relative L2 distance over all weights of one moment that was played twice; arrays of numbers, by weight. What
+    is not a number in the same places both times is the same: a training that breaks does so again."""
+    squares = norms = 0.0
+    with np.errstate(all="ignore"):
+        for one, other in zip(again, before, strict=True):
+            counts = ~(np.isnan(one) & np.isnan(other))
+            squares += squares_between([one[None, counts]], [other[None, counts]])[0, 0]
+            norms += norms_of([other[None, counts]])[0, 0]
+    return float(relative(np.float64(squares), np.float64(norms)))
+
+
 def loss_distance(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """Float64 [steps], by the root mean square of the losses so far: one that passes through 0 has no relative
     difference."""

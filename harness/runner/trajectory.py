@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.backends.contract import Session, State, Weights
 from harness.certify.controls import one_half_ulp, one_ulp
-from harness.certify.distances import norms_of, relative, squares_between
+from harness.certify.distances import distance_again
 from harness.certify.samples import Distance, Program, Sampler, Trajectory, write_trajectory
 from harness.plan.plan import Plan, Tape
 from harness.records.checkpoint import save_checkpoint
@@ -228,9 +228,7 @@ class Player:
         self.session.wait()
         self.session.collect()
         sample = self.sampler(self.given.backend.weights_of(self.session.model))
-        moments = [array[steps:steps + 1] for array in self.trajectory.weights]
-        squares = squares_between([array[None] for array in sample], moments).sum(1)
-        self.trajectory.again = float(relative(squares, norms_of(moments).sum(1))[0])
+        self.trajectory.again = distance_again(sample, [array[steps] for array in self.trajectory.weights])
 
     # -- the program that is timed
 

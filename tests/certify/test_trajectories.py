@@ -11,7 +11,7 @@ import pytest
 
 from harness.backends.contract import State
 from harness.certify.certificate import FAILED, PASSED, SKIPPED, Certificate, Phase
-from harness.certify.distances import FLOORS, LOSS, STATISTICS, WEIGHTS, Pair
+from harness.certify.distances import FLOORS, LOSS, STATISTICS, WEIGHTS, Pair, distance_again
 from harness.certify.samples import (
     OF_ONE,
     Distance,
@@ -215,6 +215,17 @@ def test_what_a_session_keeps_beside_its_state_is_a_failure_whatever_the_control
     assert rung.failed[-1].what == "the first steps, played again from the same state, in pytorch"
     found.other.again = 1e-13
     assert "the first steps" not in str(trajectory_rung(found)[0].failed)
+
+
+def test_a_training_that_breaks_breaks_again():
+    nan, inf = np.nan, np.inf
+    before = [np.array([1.0, nan, 3.0]), np.array([inf, 2.0]), np.array([nan])]
+    assert distance_again([array.copy() for array in before], before) == 0.0
+    moved = [np.array([1.0, nan, 3.0]), np.array([5.0, 2.0 + 1e-6]), np.array([nan])]
+    assert distance_again(moved, [moved[0], np.array([5.0, 2.0]), moved[2]]) == pytest.approx(1e-6 / np.sqrt(39))
+    for broken in ([np.array([nan, nan, 3.0]), *before[1:]], [before[0], np.array([nan, 2.0]), before[2]],
+                   [before[0], before[1], np.array([0.0])]):
+        assert not distance_again(broken, before) <= 1e-11
 
 
 def timed(side, steps=(1, 5, STEPS)):
