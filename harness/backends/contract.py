@@ -74,6 +74,11 @@ class Session(Protocol):
         """Plays the steps [start, stop) of the tape in as few calls into the framework as possible; nothing
         is read back. `train(t, t + 1)` is lock-step."""
 
+    def replace(self, rows: np.ndarray, data: Arrays) -> None:
+        """Exchanges examples on the device, so that the next steps are played with what could not be known before
+        (a game's moves). rows: int [n], each once; data: n examples, without sample weights, in the types of those that
+        the session was opened with. Of the tuned tier only."""
+
     def finish(self) -> None:
         """What Keras's fit does after the last step: moving averages take the weights' place. Called once, and
         only for an optimizer that keeps them."""
@@ -181,7 +186,8 @@ class Backend(Protocol):
         {"backend", "device": "cpu" | "gpu:0 NVIDIA ...", "precision": {"wanted", "matmul", "matmul_error",
         "convolution", "convolution_error", "switches": {...}}, "threads": {"wanted", "intra", "inter", "openmp",
         "mkl", "parallelism", "affinity"}, "determinism", "allocator": {"growth"}, "compile": {"wanted", "active"},
-        "environment"}. None where there is nothing of the kind, or nobody says. measure/parity.py judges it.
+        "remat": {"wanted", "recomputes"}, "environment"}. None where there is nothing of the kind, or nobody says.
+        measure/parity.py judges it.
         """
 
     def problems(self, plan: Plan) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
 
 # Significant bits, the leading one counted.
@@ -113,6 +114,25 @@ def probed_layer(kind: str, first: tuple[int, ...], second: tuple[int, ...]) -> 
     layer = layers.Dense(second[1], use_bias=False, name=kind) if kind == "matmul" else layers.Conv2D(
         second[3], second[:2], use_bias=False, name=kind)
     return Model(x, layer(x), name="probe")
+
+
+# Features of the probe of what is computed again.
+PROBED = 4
+
+
+def probed_activation() -> tuple[ModelSpec, dict[str, np.ndarray]]:
+    """A model of one layer with an activation, which has something to keep for the backward pass, and its weights."""
+    from harness.spec import layers
+    from harness.spec.notation import Input, Model
+
+    x = Input((PROBED,), name="x")
+    spec = Model(x, layers.Dense(PROBED, activation="tanh", name="probed")(x), name="probe")
+    return spec, {"probed/kernel": np.eye(PROBED), "probed/bias": np.zeros(PROBED)}
+
+
+def as_probed(execution: Execution) -> Execution:
+    """The execution for that model: what is computed again by the same means, of whatever layers."""
+    return Execution(remat="activations" if execution.remat == "activations" else execution.remat and "full")
 
 
 def _operands(first: tuple[int, ...], second: tuple[int, ...], dtype: str) -> tuple[np.ndarray, np.ndarray]:

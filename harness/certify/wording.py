@@ -13,7 +13,7 @@ LADDER = ("rung", "compared", "status", "figures", "worst", "seconds")
 ABSENT = "-"
 # Of the subject; all of it stands in the certificate's JSON.
 TOLD = ("model", "parameters", "data", "examples", "batch", "steps", "seed", "programs")
-EXECUTION = ("precision", "tier", "compile", "device")
+EXECUTION = ("precision", "tier", "compile", "device", "remat")
 # The kinds of arrays that R1 compares, and how their columns are called.
 PARTS = {"output": "output", "inference": "output in inference", "input gradient": "input gradient",
          "weight gradient": "weight gradient", "change": "state update"}

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import certify_port as options
+from harness.cli.arguments import value
 from harness.cli.exits import DIFFERENT, NOT_ENOUGH_EVIDENCE, OK
 from harness.cli.output import Json, emit
+from harness.errors import SpecError
 
 if TYPE_CHECKING:
     from harness.certify.certificate import Certificate, Phase
@@ -31,6 +33,8 @@ def certify(
     precision: Annotated[str, typer.Option(help="Of the program that is really timed: float32, float64, mixed_bfloat16 "
                                                   "or mixed_float16.")]
     = "float32",
+    remat: Annotated[str | None, typer.Option(help="What is computed again in the backward pass: full, activations, "
+                                                   "blocks, larger_than:N, or names of layers in YAML.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the trajectory.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Of first weights, batches and masks.")] = 0,
     seeds: Annotated[int, typer.Option(min=0, help="Whole runs over so many paired seeds (R5).")] = 0,
@@ -50,16 +54,19 @@ def certify(
     from harness.runner.certify import certify as prove
 
     source, told = read_data(data), read_recipe(recipe or ())
+    execution = {"precision": precision, **({"remat": value(remat, "--remat")} if remat else {})}
     with progress_display() as display:
         if torch is not None or keras is not None or model is None:
+            if remat:
+                raise SpecError("--remat is of the layers of a spec, and this certifies a module of your own.")
             certificate = options.port(
                 keras or model, torch, names, output, recipe=told, data=source, seed=seed, steps=steps, layout=layout,
                 accept=accept or (), own_weights=own_weights, torch_loss=torch_loss, torch_optimizer=torch_optimizer,
                 torch_step=torch_step, torch_compile=torch_compile, precision=precision, seeds=seeds, on_event=display)
         else:
             display({"event": "certifying", "title": model, "index": 1, "of": 1})
-            certificate = prove(model, told, source, execution={"precision": precision}, seed=seed, steps=steps,
-                                folder=Path.cwd(), on_event=display)
+            certificate = prove(model, told, source, execution=execution, seed=seed, steps=steps, folder=Path.cwd(),
+                                on_event=display)
             if seeds:
                 certificate = _whole_runs(certificate, model, source, seeds, output, display)
     return show(certificate, output, as_json)

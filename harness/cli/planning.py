@@ -24,6 +24,8 @@ SERIES_BYTES, RECORD_BYTES = 24, 12_000
 BUILDING_SECONDS = 8.0
 # Trying all programs of a backend once.
 PILOT_SECONDS = 60.0
+# Lines of the table; a matrix of more has them in --json.
+MOST_ROWS = 200
 SLOTS = 2  # of Adam for each weight: what most checkpoints hold beside the weights
 
 
@@ -46,10 +48,12 @@ def plan(experiment: ExperimentArgument, overrides: Overrides = None, as_json: J
 
 def describe(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """One entry per cell. Cells that differ only in backend and seed share the work. Raises SpecError."""
-    known: dict[tuple[int, int, int], dict[str, Any]] = {}
+    from harness.runner.identity import shared
+
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
     entries = []
     for cell in cells:
-        key = (id(cell.model), id(cell.data), id(cell.recipe))
+        key = shared(cell).form
         if key not in known:
             known[key] = _measures(cell)
         entries.append({
@@ -62,6 +66,7 @@ def describe(cells: Sequence[Cell]) -> list[dict[str, Any]]:
 def _measures(cell: Cell) -> dict[str, Any]:
     """Steps, examples and sizes of one run."""
     from harness.runner.models import load_dataset
+    from harness.spec.remat import told
 
     dataset = load_dataset(cell.data, cell.folder)
     phases = _phases(cell)
@@ -74,6 +79,7 @@ def _measures(cell: Cell) -> dict[str, Any]:
         "examples": dataset.examples, "classes": dataset.classes,
         "phases": phases, "steps": steps, "examples_trained": trained,
         "training_flops": None if None in work else sum(work),
+        "remat": told(cell.model, cell.execution.remat),
         "weight_bytes": cell.model.parameters * width,
         "data_bytes": sum(array.nbytes for part in dataset.splits.values() for _, array in part.named()),
         "record_bytes": RECORD_BYTES + SERIES_BYTES * steps
@@ -152,10 +158,13 @@ def _text(data: dict[str, Any]) -> str:
     all_of = data["totals"]
     work = "" if all_of["training_flops"] is None else f", about {all_of['training_flops']:.3g} FLOPs"
     return "\n".join([
-        f"{data['name']}: {data['question']}", "", table(header, rows), "",
-        f"{all_of['cells']} cells, {all_of['steps']:,} steps{work}; records of about "
+        f"{data['name']}: {data['question']}", "", table(header, rows[:MOST_ROWS]),
+        *([f"and {len(rows) - MOST_ROWS:,} more lines like these; --json has every cell."] * (len(rows) > MOST_ROWS)),
+        "",
+        f"{all_of['cells']:,} cells, {all_of['steps']:,} steps{work}; records of about "
         f"{byte_size(all_of['record_bytes'])}. FLOPs are of one example's forward pass; steps and training FLOPs "
         "of one cell.",
+        *dict.fromkeys(f"remat of {entry['model']}: {entry['remat']}." for entry in data["cells"] if entry["remat"]),
         *_block_lines(data["blocks"]),
         *(f"warning: {text}" for text in data["warnings"]),
     ])

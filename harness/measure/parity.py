@@ -170,6 +170,14 @@ def _compile(wanted: Execution, backend: str, half: Half) -> Iterator[Unfair]:
                      "Warm up with every batch size of the window, the partial one too.")
 
 
+def _remat(wanted: Execution, backend: str, half: Half) -> Iterator[Unfair]:
+    said = half["conditions"].get("remat")
+    expected = wanted.remat is not None
+    if said is not None and bool(said["recomputes"]) != expected:
+        yield Unfair("what is computed again in the backward pass", (backend, "conditions.remat.recomputes"), expected,
+                     said["recomputes"], "Open both sessions with the same execution.remat.")
+
+
 def _mode(wanted: Execution, backend: str, half: Half) -> Iterator[Unfair]:
     if half.get("mode", "training") != "training":
         yield Unfair("the steps do not train", (backend, "mode"), "training", half["mode"], AGREED["mode"][1])
@@ -189,7 +197,7 @@ def _device(wanted: Execution, backend: str, half: Half) -> Iterator[Unfair]:
         yield Unfair("the device", (backend, "conditions.device"), wanted.device, found, AGREED["conditions.device"][1])
 
 
-EACH = (_device, _precision, _threads, _environment, _compile, _mode)
+EACH = (_device, _precision, _threads, _environment, _compile, _remat, _mode)
 
 
 def _differences(wanted: Execution, halves: Mapping[str, Half]) -> Iterator[Unfair]:

@@ -31,6 +31,14 @@ def _precision(value: Any) -> Any:
                     if meant else did_you_mean(value, PRECISIONS))
 
 
+def _remat(value: Any) -> Any:
+    if value is None:
+        return None
+    from harness.spec.remat import parse_remat
+
+    return parse_remat(value)
+
+
 def no_tf32() -> SpecError:
     """What a backend raises that is to compute in tf32 on a CPU."""
     return SpecError("precision is 'tf32', and this trains on a CPU, which has no such arithmetic.",
@@ -50,6 +58,8 @@ class Execution(Configured):
     program: one of PROGRAMS by name, for the backend that has it; "auto" leaves it to `compile`, and in timed blocks
         to a pilot that tries them all.
     threads: of each thread pool; 0 leaves the framework's default.
+    remat: what is computed again in the backward pass and not kept: "full", "activations", "blocks",
+        "larger_than:N" or names of layers (spec/remat.py); None keeps everything.
     random: "tape" draws dropout and noise from the plan, the same numbers in both frameworks;
         "native" leaves them to each framework's own generator (what the idiomatic tier does).
     """
@@ -64,6 +74,7 @@ class Execution(Configured):
     random: Literal["auto", "tape", "native"] = "auto"
     initial_scale: float = Field(default=2.0**15, gt=0, allow_inf_nan=False)
     dynamic_growth_steps: int = Field(default=2000, ge=1)
+    remat: Annotated[str | tuple[str, ...] | None, BeforeValidator(_remat)] = None
 
     @model_validator(mode="after")
     def _one_program(self) -> "Execution":

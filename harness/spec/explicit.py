@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.spec.configured import Configured
 from harness.spec.dataset import DatasetSpec, Limit, Split
+from harness.spec.deep_q import DeepQLearning
 from harness.spec.execution import Execution
 from harness.spec.lora import LoRA
 from harness.spec.phase import LayerDecay, Resize
@@ -16,15 +17,17 @@ from harness.spec.sources import Csv, FileSource, Images, Parquet
 
 # These are written as their arguments; everything else as {Name: {arguments}}.
 _BARE = (Recipe, Phase, EarlyStopping, LoRA, LayerDecay, Resize, DatasetSpec, Split, Limit, Execution, Augmentation,
-         FileSource)
+         FileSource, DeepQLearning)
 
 # Left out at these defaults: what was recorded before there was such an argument keeps its id.
 _LATER: dict[tuple[type[Configured], str], Any] = {
     (Recipe, "pretrained_in"): None, (Recipe, "weights"): None, (Recipe, "new"): (),
+    (Recipe, "deep_q_learning"): None,
     (Phase, "lora"): None, (Phase, "merge_lora"): False, (Phase, "unfreeze_schedule"): {},
     (Phase, "layer_decay"): None, (Phase, "resize"): {},
     (Split, "contiguous"): "auto", (Images, "masks"): None, (Csv, "text"): (), (Parquet, "text"): (),
     (Execution, "program"): "auto", (Execution, "initial_scale"): 2.0**15, (Execution, "dynamic_growth_steps"): 2000,
+    (Execution, "remat"): None,
 }
 
 

@@ -88,6 +88,17 @@ def test_what_nobody_read_back(place: str) -> None:
     assert unfair(Execution(), {"pytorch": {}}) != []
 
 
+def test_what_is_computed_again() -> None:
+    wanted, halves = Execution(remat="full"), pair()
+    for item in halves.values():
+        put(item, "conditions.remat", {"wanted": "full", "recomputes": True})
+    assert unfair(wanted, halves) == []
+    assert [item.where for item in unfair(Execution(), halves)] == [
+        ("tensorflow", "conditions.remat.recomputes"), ("pytorch", "conditions.remat.recomputes")]
+    put(halves["pytorch"], "conditions.remat.recomputes", False)
+    assert [item.where for item in unfair(wanted, halves)] == [("pytorch", "conditions.remat.recomputes")]
+
+
 def test_two_threads_are_wanted() -> None:
     wanted, halves = Execution(threads=2), pair()
     for item in halves.values():

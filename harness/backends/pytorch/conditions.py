@@ -12,6 +12,7 @@ import torch
 from harness.backends import process
 from harness.backends.probes import precision_of, probed_layer
 from harness.backends.pytorch import compilation, runtime
+from harness.backends.pytorch.remat import recomputes
 from harness.backends.pytorch.runtime import around, policy_of
 from harness.spec.execution import Execution
 
@@ -53,6 +54,7 @@ def conditions(execution: Execution) -> dict[str, Any]:
         # The caching allocator asks the device for more as it needs it, and has no other way.
         "allocator": {"growth": True if device.type == "cuda" else None},
         "compile": {"wanted": execution.compile, **_active(execution)},
+        "remat": {"wanted": execution.remat, "recomputes": recomputes(execution)},
         "environment": process.variables(),
     }
 

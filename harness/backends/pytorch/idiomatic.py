@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from harness.backends.contract import Played
 from harness.backends.pytorch.session import Session
+from harness.spec.remat import in_words
 
 
 class IdiomaticSession(Session):
@@ -47,6 +48,6 @@ class IdiomaticSession(Session):
         return Played(losses, played.outputs)
 
     def program(self) -> str:
-        return "DataLoader, eager, loss read every step"
+        return f"DataLoader, eager, loss read every step{in_words(self.plan.spec, self.remat)}"
 
 

@@ -1,14 +1,16 @@
-"""Inference as it would be served: examples on the host, outputs on the host, in inference mode, warm."""
+"""Inference: whole arrays batch by batch; and as it would be served: examples and outputs on the host, warm."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from harness.backends.pytorch.mixed_precision import whole
+from harness.backends.pytorch.model import Network
 
 
 def warmed(
@@ -36,3 +38,17 @@ def warmed(
     call()
     call()
     return call
+
+
+@torch.no_grad()
+def predict(network: Network, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
+    """The outputs in inference mode, batch by batch."""
+    network.eval()
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    parts = []
+    for begin in range(0, len(next(iter(x.values()))), batch_size):
+        feeds = [torch.from_numpy(np.ascontiguousarray(x[name][begin : begin + batch_size])).to(device)
+                 for name in network.input_names]
+        result = network(*feeds)
+        parts.append([whole(item).cpu().numpy() for item in (result if isinstance(result, tuple) else (result,))])
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

@@ -81,6 +81,8 @@ class Network(nn.Module):
                          or meets_other_types(spec))
         self.masked = makes_masks(spec)  # whether there is anything to keep book of
         self.chain = _chain(self)
+        # What is computed twice (remat.py); a session sets it.
+        self.remat: Any = None
         # Call -> the modules that draw in it and their key, where a layer that draws is called more than once.
         self.keys_of_call: dict[str, tuple[list[Keyed], torch.Tensor]] = {}
         for weight in spec.weights:
@@ -113,6 +115,8 @@ class Network(nn.Module):
         if self.mixed is not None and not self.mixed.active:
             with self.mixed.half_weights():
                 return self.run(inputs, before_activation)
+        if self.remat is not None and self.remat.by_rows and self.training and torch.is_grad_enabled():
+            return self.remat.run(inputs, before_activation)  # type: ignore[no-any-return]
         if self.chain is not None:
             return (self._run_chain(inputs[0], self.chain, bool(before_activation)),), (None,)
         values: dict[str, torch.Tensor] = dict(zip(self.input_names, inputs, strict=True))

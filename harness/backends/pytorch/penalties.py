@@ -72,6 +72,7 @@ class ActivityPenalties:
     """
 
     def __init__(self, network: Network) -> None:
+        self._network = network
         self._terms: list[Tensor] | None = None  # None outside of a pass that wants them
         for name, layer in network.spec.layers.items():
             module, penalties = network.layer(name), [penalty_function(item) for item in layer.activity_penalties]
@@ -89,8 +90,13 @@ class ActivityPenalties:
         module.register_forward_hook(hook)
 
     def _add(self, output: Tensor, penalties: Sequence[Penalty]) -> None:
+        again = self._network.remat is not None and self._network.remat.again
+        if self._terms is None and not again:
+            return
+        # Also where a row of calls is computed again: what it keeps for the gradient has to be the same.
+        terms = [penalty(output) / len(output) for penalty in penalties]
         if self._terms is not None:
-            self._terms += [penalty(output) / len(output) for penalty in penalties]
+            self._terms += terms
 
     def of_output(self, penalties: Sequence[Penalty], output: Tensor) -> None:
         """Adds what the call of a layer adds whose output is at hand."""

@@ -35,6 +35,7 @@ IN_WORDS = {
     EAGER: "eager", CAPTURED: "captured step, without autograd", INDUCTOR: "forward and loss compiled by Inductor",
     INDUCTOR_STEP: "captured step, compiled by Inductor", CUDA_GRAPH: "captured step, replayed as a CUDA graph",
 }
+OWN_CHOICE = "Inductor chooses by itself what it keeps and what it computes again"
 # Plays a step of the tape: (step, the examples' rows, learning rate).
 Step = Callable[[int, Tensor, float], None]
 # How often a step runs before it is recorded as a CUDA graph: what it needs is allocated by then.
@@ -44,6 +45,9 @@ WARMUPS = 3
 def program_of(execution: Execution, plan: Plan) -> str:
     """The program that the execution asks for. Raises SpecError for one that this plan or device has not."""
     if execution.program == "auto":
+        if execution.compile == "inductor" and execution.remat is not None:
+            raise SpecError(f"compile: inductor and remat: {execution.remat}: {OWN_CHOICE}.", where="execution.remat",
+                            hint="Use compile: none, or leave remat out.")
         return INDUCTOR if execution.compile == "inductor" else EAGER
     if execution.program not in NAMES:
         raise SpecError(f"PyTorch has no program {execution.program!r}.",
@@ -74,6 +78,10 @@ def refused(execution: Execution, plan: Plan) -> dict[str, str]:
         found[CUDA_GRAPH] = "it needs a GPU"
     elif plan.stochastic and not execution.uses_tape:
         found[CUDA_GRAPH] = "a replay draws from no generator of its own; with random: tape it can be run"
+    if execution.remat is not None:
+        found |= dict.fromkeys((INDUCTOR, INDUCTOR_STEP), OWN_CHOICE)
+        if plan.stochastic and not execution.uses_tape:
+            found[CAPTURED] = "what is recomputed would draw other numbers; with random: tape it can be run"
     return found
 
 

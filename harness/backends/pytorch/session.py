@@ -20,10 +20,12 @@ from harness.backends.pytorch.optimizers import OptimizedVariable, build_optimiz
 from harness.backends.pytorch.optimizers.layout import Layout
 from harness.backends.pytorch.optimizers.loss_scale import LossScale
 from harness.backends.pytorch.penalties import activity_penalties, penalty_function
+from harness.backends.pytorch.remat import rematerialize
 from harness.backends.pytorch.weights import weight_maps
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan, Variable
 from harness.spec.execution import Execution
+from harness.spec.remat import in_words
 
 
 class Session:
@@ -38,7 +40,8 @@ class Session:
     ) -> None:
         # A user's module has no dtype policies either.
         policy = runtime.policy_of(execution) if network is None else execution.dtype
-        self.plan = plan = as_computed(plan, policy)
+        self.plan, self.remat = as_computed(plan, policy), execution.remat
+        plan = self.plan
         self.device = runtime.device_of(execution)
         self.around = runtime.around(execution, self.device, policy)
         self.dtype = DTYPES[plan.dtype]
@@ -48,6 +51,7 @@ class Session:
             self.model.use_tape(plan.stochastic, self.device, self.dtype)
             if execution.uses_tape and plan.stochastic else None
         )
+        rematerialize(self.model, execution, stochastic=bool(plan.stochastic))
         self.tape_keys = torch.from_numpy(plan.tape.keys).to(self.device)
         self.variables = [_optimized(self.model, variable) for variable in plan.trainable]
         fused = execution.tier == "tuned"
@@ -104,6 +108,14 @@ class Session:
         if self.plan.collect_outputs:
             self.kept_outputs.append(self.objective.activated(outputs))
 
+    def replace(self, rows: np.ndarray, data: Arrays) -> None:
+        # In place: a captured step reads where it read before.
+        places = self._tensor(rows.astype(np.int64))
+        for item, held in zip(self.plan.spec.inputs, self.x, strict=True):
+            held.index_copy_(0, places, self._tensor(data.x[item.name]))
+        for output, held in zip(self.plan.outputs, self.y, strict=True):
+            held.index_copy_(0, places, _target(self._tensor(data.y[output.name])))
+
     def finish(self) -> None:
         self.optimizer.finish()
 
@@ -145,7 +157,7 @@ class Session:
 
     def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
         with self.around():
-            return predict(self.model, x, batch_size)
+            return inference.predict(self.model, x, batch_size)
 
     def inference(self, batch_size: int) -> Callable[[], None]:
         return inference.warmed(self.model, self.x, batch_size, self.device, idiomatic=not self.fused,
@@ -185,7 +197,8 @@ class Session:
 
     def program(self) -> str:
         words = programs.IN_WORDS[self.program_name]
-        return f"{words}, {'fused' if self.fused else 'for-each'} optimizer, data on the device"
+        return (f"{words}, {'fused' if self.fused else 'for-each'} optimizer, data on the device"
+                f"{in_words(self.plan.spec, self.remat)}")
 
     def close(self) -> None:
         self.program_step = None
@@ -267,20 +280,6 @@ class Objective:
             whole(ACTIVATIONS[recovered](output.detach()) if recovered else output.detach())
             for output, (_, _, recovered) in zip(outputs, self.terms, strict=True)
         )
-
-
-@torch.no_grad()
-def predict(network: Network, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
-    """The outputs in inference mode, batch by batch."""
-    network.eval()
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    parts = []
-    for begin in range(0, len(next(iter(x.values()))), batch_size):
-        feeds = [torch.from_numpy(np.ascontiguousarray(x[name][begin : begin + batch_size])).to(device)
-                 for name in network.input_names]
-        result = network(*feeds)
-        parts.append([whole(item).cpu().numpy() for item in (result if isinstance(result, tuple) else (result,))])
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _target(values: torch.Tensor) -> torch.Tensor:

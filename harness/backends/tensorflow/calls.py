@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,9 @@ def references(name: str, values: list[Any]) -> Iterator[tuple[str, Any]]:
 def watched_calls(model: keras.Model, around: Callable[..., Any]) -> Iterator[None]:
     """Lets every call of the spec pass through around(call, operation, args, kwargs); the operations behind masks
     are Keras's own and run as ever. `build_model` made the model."""
-    run = model._run_through_graph  # keras/src/ops/function.py
+    # keras/src/ops/function.py, not what stands before it in the model: a call that is computed again inside of
+    # TensorFlow's own tape (remat.py) cannot be looked at.
+    run, before = functools.partial(type(model)._run_through_graph, model), vars(model).get("_run_through_graph")
 
     def watched(inputs: Any, operation_fn: Any, call_fn: Any = None) -> Any:
         coming = _calls(model)
@@ -57,6 +60,8 @@ def watched_calls(model: keras.Model, around: Callable[..., Any]) -> Iterator[No
         yield
     finally:
         del vars(model)["_run_through_graph"]
+        if before is not None:
+            vars(model)["_run_through_graph"] = before
 
 
 def _calls(model: keras.Model) -> dict[int, Iterator[Call]]:

@@ -14,6 +14,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 from harness.backends import process
 from harness.backends.probes import precision_of, probed_layer
 from harness.backends.tensorflow.model import build_model, whole
+from harness.backends.tensorflow.remat import recomputes
 from harness.spec.execution import Execution
 
 # Large enough that every thread of the pool gets a part; about 25 ms on one core.
@@ -43,6 +44,7 @@ def conditions(execution: Execution) -> dict[str, Any]:
         "determinism": bool(is_op_determinism_enabled()),
         "allocator": {"growth": _growth()},
         "compile": {"wanted": execution.compile, "active": _active(execution)},
+        "remat": {"wanted": execution.remat, "recomputes": recomputes(execution)},
         "environment": process.variables(),
     }
 

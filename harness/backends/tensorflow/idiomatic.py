@@ -22,6 +22,7 @@ from harness.backends.tensorflow.optimizers import iterations
 from harness.backends.tensorflow.session import Session
 from harness.plan.binding import Arrays
 from harness.plan.plan import Tape
+from harness.spec.remat import in_words
 
 
 class StepLosses(keras.callbacks.Callback):
@@ -125,4 +126,4 @@ class IdiomaticSession(Session):
         return found
 
     def program(self) -> str:
-        return "model.fit"
+        return f"model.fit{in_words(self.plan.spec, self.execution.remat)}"

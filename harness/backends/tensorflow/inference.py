@@ -1,12 +1,16 @@
-"""Inference as it would be served: examples on the host, outputs on the host, in inference mode, traced and warm."""
+"""Inference: whole arrays batch by batch; and as it would be served: examples on the host, outputs on the host, traced
+and warm."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from harness.backends.tensorflow.model import whole
 
 Predictions = Callable[[list[tf.Tensor]], list[tf.Tensor]]
 
@@ -43,3 +47,20 @@ def _first(inputs: Sequence[tf.Tensor], batch_size: int) -> list[np.ndarray]:
     """The first examples on the host, taken around where there are fewer."""
     rows = np.arange(batch_size) % int(inputs[0].shape[0])
     return [tf.gather(values, rows).numpy() for values in inputs]
+
+
+def calling(model: keras.Model) -> Any:
+    """The model in inference mode as a graph, traced when it is first called."""
+    return tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False)
+
+
+def predict(
+    model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_size: int, call: Any = None,
+) -> tuple[np.ndarray, ...]:
+    """The outputs in inference mode, batch by batch. call: what `calling` made of the model, if it is there."""
+    parts, call = [], call or calling(model)
+    for begin in range(0, len(next(iter(x.values()))), batch_size):
+        feeds = [tf.convert_to_tensor(x[item.name][begin : begin + batch_size]) for item in spec.inputs]
+        result = call(feeds if len(feeds) > 1 else feeds[0])
+        parts.append([whole(item).numpy() for item in (result if isinstance(result, (list, tuple)) else [result])])
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

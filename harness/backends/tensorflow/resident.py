@@ -20,6 +20,23 @@ def data_on_device(data: Arrays) -> dict[str, Any]:
     }
 
 
+def replaceable(data: dict[str, Any]) -> dict[str, Any]:
+    """The same as variables: what reads them is compiled once, whatever they hold."""
+    return {**data, **{kind: {name: tf.Variable(tensor, trainable=False) for name, tensor in data[kind].items()}
+                       for kind in ("x", "y")}}
+
+
+def is_replaceable(data: dict[str, Any]) -> bool:
+    return all(isinstance(held, tf.Variable) for held in data["x"].values())
+
+
+def replace_rows(data: dict[str, Any], rows: np.ndarray, new: Arrays) -> None:
+    """Exchanges examples of `replaceable` data."""
+    for held, arrays in ((data["x"], new.x), (data["y"], new.y)):
+        for name, variable in held.items():
+            variable.scatter_update(tf.IndexedSlices(tf.convert_to_tensor(arrays[name], variable.dtype), rows))
+
+
 def tape_on_device(plan: Plan) -> dict[str, tf.Tensor]:
     """{"indices", "keys", "learning_rates"}, a row per step; a partial batch is filled up with row 0."""
     tape = plan.tape

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -27,10 +26,18 @@ from harness.backends.tensorflow.optimizers import (
     schedule_step,
 )
 from harness.backends.tensorflow.randomness import keys_of
-from harness.backends.tensorflow.resident import data_on_device, tape_on_device
+from harness.backends.tensorflow.remat import rematerialize
+from harness.backends.tensorflow.resident import (
+    data_on_device,
+    is_replaceable,
+    replace_rows,
+    replaceable,
+    tape_on_device,
+)
 from harness.plan.binding import Arrays
 from harness.plan.plan import Plan
 from harness.spec.execution import Execution
+from harness.spec.remat import in_words
 
 # (inputs, targets, sample weights) of a step.
 Batch = tuple[list[tf.Tensor], list[tf.Tensor], tf.Tensor | None]
@@ -47,6 +54,7 @@ class Session:
         self.plan, self.execution = plan, execution
         self.keys = keys_of(plan) if execution.uses_tape else None
         self.model = build_model(plan.spec, state.weights, execution.policy, self.keys)
+        self.remat = rematerialize(self.model, execution, self.keys)
         table = variables(self.model)
         self.trainable = [table[variable.name] for variable in plan.trainable]
         self.multipliers = [variable.multiplier for variable in plan.trainable]
@@ -189,6 +197,12 @@ class Session:
         added = len(terms) + len(self.model.losses) > 1
         return (tf.add_n([*terms, *map(whole, self.model.losses)]) if added else terms[0]), parts
 
+    def replace(self, rows: np.ndarray, data: Arrays) -> None:
+        if not is_replaceable(self.data):
+            self.data = replaceable(self.data)
+            self._loops, self._steps = {}, {}  # compiled for tensors, they would go on with those
+        replace_rows(self.data, rows, data)
+
     def finish(self) -> None:
         finish(self.optimizer, self.trainable)
 
@@ -239,7 +253,9 @@ class Session:
         return self._evaluations[0]
 
     def predict(self, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
-        return predict(self.model, self.plan.spec, x, batch_size)
+        # Kept: what writes a text asks again for every token.
+        call = self._evaluations.setdefault(1, inference.calling(self.model))
+        return inference.predict(self.model, self.plan.spec, x, batch_size, call)
 
     def inference(self, batch_size: int) -> Callable[[], None]:
         return inference.warmed(lambda x: self.predictions(x, training=False), self._inputs(), batch_size, xla=self.xla)
@@ -279,21 +295,10 @@ class Session:
 
     def program(self) -> str:
         update = ", fused optimizer" if isinstance(inner(self.optimizer), KERNEL_OPTIMIZERS) else ", stock optimizer"
-        return f"tf.while_loop over steps, {programs.IN_WORDS[self.program_name]}{update}"
+        twice = in_words(self.plan.spec, self.execution.remat)
+        return f"tf.while_loop over steps, {programs.IN_WORDS[self.program_name]}{update}{twice}"
 
     def close(self) -> None:
         self._loops.clear()
         self._steps.clear()
         self._evaluations.clear()
-
-
-def predict(model: keras.Model, spec: Any, x: Mapping[str, np.ndarray], batch_size: int) -> tuple[np.ndarray, ...]:
-    """The outputs in inference mode, batch by batch."""
-    count = len(next(iter(x.values())))
-    parts = []
-    call = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True, autograph=False)
-    for begin in range(0, count, batch_size):
-        feeds = [tf.convert_to_tensor(x[item.name][begin : begin + batch_size]) for item in spec.inputs]
-        result = call(feeds if len(feeds) > 1 else feeds[0])
-        parts.append([whole(item).numpy() for item in (result if isinstance(result, (list, tuple)) else [result])])
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

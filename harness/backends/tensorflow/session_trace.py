@@ -56,6 +56,11 @@ def trace(session: Session, step: int) -> Weights:
     with recorder.inference():
         x, *_ = session.batch(tf.constant(step), int(session.plan.tape.sizes[step]))
         session.predictions(x, training=False)
+    if session.remat is not None:
+        # Nobody sees into what is computed again: calls are recorded without it, and the gradients that count with it.
+        with kept_variables(session.model):
+            batch = session.batch(tf.constant(step), int(session.plan.tape.sizes[step]))
+            *_, recorder.gradients = session._gradients(tf.constant(step), batch)
     with recorder.training():
         session.play(step)
     session.collect()
@@ -80,6 +85,8 @@ class Recorder:
         self.tensors: dict[str, tf.Tensor] = {}
         self.tape: Any = None
         self.total: Any = None
+        # What the update gets in place of the recorded pass's own, None where nothing is computed again.
+        self.gradients: Any = None
 
     @contextlib.contextmanager
     def inference(self) -> Iterator[None]:
@@ -162,6 +169,7 @@ class Recorder:
         return self.total, parts
 
     def _update(self, method: Callable[..., None], step: tf.Tensor, gradients: Any) -> None:
+        gradients = gradients if self.gradients is None else self.gradients
         names = [variable.name for variable in self.session.plan.trainable]
         scale = self.session.optimizer.loss_scale_factor or 1.0
         for name, variable, gradient in zip(names, self.session.trainable, gradients, strict=True):
