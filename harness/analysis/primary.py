@@ -22,7 +22,7 @@ from harness.records.record import Record
 
 LOSS_MARGIN = 0.01
 # Words in the names of metrics of which more is better; of any other metric less is.
-MORE_IS_BETTER = ("accuracy", "f1", "f_1", "auc", "precision", "recall", "r2")
+MORE_IS_BETTER = ("accuracy", "f1", "f_1", "auc", "precision", "recall", "r2", "return")
 # Judged from blocks; memory is the same in a whole training, and is judged from those where no block has it.
 BLOCK_MEASURES = tuple(name for name in RATIO_MEASURES if name in METRICS)
 MEMORY = ("peak_bytes", "process_peak_bytes")
@@ -86,6 +86,8 @@ def judge_cells(name: str, names: tuple[str, str], pairs: Pairs, question: Quest
         return not_comparable(name, f"{name} was not measured in both")
     if name in RATIO_MEASURES:
         return judge_ratio(name, names, a, b, question.margin)
+    if "return" in name:  # rewards have no scale of their own
+        return judge_quality(name, names, a, b, question.accuracy_margin, True, more_is_better=True)
     relative = not more_is_better(name)
     return judge_quality(name, names, a, b, LOSS_MARGIN if relative else question.accuracy_margin, relative)
 

@@ -18,15 +18,15 @@ from harness.analysis.settings import backend_title
 
 def judge_quality(
     measure: str, names: tuple[str, str], a: Sequence[float], b: Sequence[float], margin: float, relative: bool,
-    looks: Sequence[int] = LOOKS,
+    looks: Sequence[int] = LOOKS, more_is_better: bool | None = None,
 ) -> Judgement:
     """Whether two backends are equally good in a final metric.
 
     a, b: one finite value per paired seed, in the order in which the seeds were run. relative: the measure is a loss,
     less is better, and the margin is a share of the pairs' mean size; else more is better and the margin is absolute
-    (0.005 is half a point of accuracy).
+    (0.005 is half a point of accuracy). more_is_better: where a relative one is no loss (the return of a game).
     """
-    found, seen = judge_seeds(a, b, margin, relative, looks=looks), looks_at(len(a), looks)
+    found, seen = judge_seeds(a, b, margin, relative, more_is_better, looks), looks_at(len(a), looks)
     winner = None if found.ahead is None else names[found.ahead]
     evidence = _evidence(names, found, seen)
     sentence = "; ".join([_claim(measure, winner, found, seen, evidence), *seen.remarks(found.outcome in DECIDED)])

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from harness.errors import SpecError
 from harness.spec.configured import Configured
+from harness.spec.deep_q import DeepQLearning
 from harness.spec.optimizers import Adam, OptimizerArgument
 from harness.spec.outputs import (
     LossArgument,
@@ -60,7 +61,8 @@ class Recipe(Configured):
     with the checkpoint that it left. (As an axis of a matrix: pretrained in A, fine-tuned in B, for all pairs.)
     weights: what the model begins with in place of drawn weights: "hf:<folder, package:NAME/folder or hub name>" of
     weights that another program saved (docs/pretrained.md), a canonical .safetensors, a .keras or legacy .h5 file. new:
-    layers that these need not have, whose weights are drawn.
+    layers that these need not have, whose weights are drawn. deep_q_learning: the data is a game, which the model
+    plays and learns from (spec/deep_q.py).
     """
 
     loss: LossArgument
@@ -79,6 +81,7 @@ class Recipe(Configured):
     pretrained_in: Literal["tensorflow", "pytorch"] | None = None
     weights: str | None = None
     new: Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)] = ()
+    deep_q_learning: Annotated[DeepQLearning | None, BeforeValidator(DeepQLearning.parse)] = None
 
     @classmethod
     def parse(cls, value: Any) -> "Recipe":

@@ -77,7 +77,7 @@ class CosineDecay(Schedule):
     decay_steps: Steps
     alpha: Finite = 0.0
     warmup_target: Rate | None = None
-    warmup_steps: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    warmup_steps: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
 class CosineDecayRestarts(Schedule):

@@ -196,6 +196,7 @@ NAMED = Kinds(
     {
         _TEXTS: {"wordnet": "WordNet", "cmudict": "CmuDict", "king_james_bible": "KingJamesBible"},
         _SIGNALS: {"sunspots": "Sunspots", "co2": "Co2", "scenes": "Scenes", "spoken_digits": "SpokenDigits"},
+        "harness.spec.game_sources": {"gymnasium": "Gymnasium"},
     },
 )
 FILES = Kinds(

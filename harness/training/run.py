@@ -12,17 +12,21 @@ import numpy as np
 
 from harness.backends.contract import Backend, Session, State, Weights
 from harness.data.dataset import Dataset
+from harness.data.games import make, spaces
 from harness.data.text_prefix import on_host
 from harness.errors import SpecError
 from harness.plan.binding import Arrays, bind
 from harness.plan.compiler import compile_phase
+from harness.plan.deep_q import GamePlan, plan_games
 from harness.plan.finetune import continued_slots, model_of_phase, starting_weights
 from harness.plan.plan import Plan
+from harness.records.inspection import Inspection
 from harness.records.process import Clock, process_peak_bytes
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import Recipe, ResolvedPhase
 from harness.training.checks import check_log
+from harness.training.deep_q import Player, check_source
 from harness.training.loop import PhaseLoop, PhaseRun, Progress, measured, metric_sets
 from harness.training.state import read_state
 
@@ -32,11 +36,13 @@ LARGEST_OUTPUTS = 512 * 2**20
 
 CheckpointOf = Callable[[str, str], State]
 DatasetOf = Callable[[Any], Dataset]
+Inspect = Callable[[Session, Plan, ResolvedPhase, Dataset], Inspection | None]
 
 
 @dataclass
 class Training:
-    """What a training left. model: the live native model. readback: what the framework says of its switches."""
+    """What a training left. model: the live native model. readback: what the framework says of its switches. games:
+    those that were played, where the data is a game."""
 
     phases: list[PhaseRun]
     plans: list[Plan]
@@ -48,6 +54,8 @@ class Training:
     readback: dict[str, Any]
     model: Any
     notes: list[str] = field(default_factory=list)
+    games: dict[str, Any] | None = None
+    inspection: Inspection | None = None
 
 
 @dataclass
@@ -56,7 +64,8 @@ class Job:
     an index matrix [steps, batch], first weights, or weights with optimizer slots to go on from.
 
     checkpoint_of(backend, phase): the state that another backend's run of the same cell left after a phase.
-    dataset_of(data): the dataset of a phase that has its own.
+    dataset_of(data): the dataset of a phase that has its own. source: where the data is from; a game is played anew.
+    inspect: looks at the trained model, when all is timed.
     """
 
     spec: ModelSpec
@@ -70,6 +79,8 @@ class Job:
     state: State | None = None
     checkpoint_of: CheckpointOf | None = None
     dataset_of: DatasetOf | None = None
+    source: Any = None
+    inspect: Inspect | None = None
     base: Path | None = None
     clock: Clock = time.perf_counter
     progress: Progress | None = None
@@ -77,6 +88,8 @@ class Job:
 
 def train(job: Job) -> Training:
     """Runs all phases. Raises SpecError for what cannot be done, CellFailed for a training that broke."""
+    if job.recipe.deep_q_learning is not None:
+        return train_on_games(job)
     began = job.clock()
     job = behind_the_host(job)
     readback = job.backend.configure(job.execution)
@@ -112,7 +125,42 @@ def train(job: Job) -> Training:
     result.timing = {"open_seconds": opened, "first_step_seconds": result.phases[0].first_step_seconds,
                      "total_seconds": job.clock() - began}
     result.memory = {"peak_bytes": session.peak_bytes(), "process_peak_bytes": process_peak_bytes()}
+    if job.inspect is not None:
+        result.inspection = job.inspect(session, plan, phase, dataset)
     return result
+
+
+def game_plan(job: Job) -> GamePlan:
+    """The plan of deep Q-learning. Raises SpecError for a job that cannot be played."""
+    source = check_source(job.source)
+    if job.batches is not None or job.state is not None:
+        raise SpecError("batches and optimizer slots of elsewhere do not go with deep_q_learning.")
+    environment = make(source)
+    actions = spaces(environment, source.environment)[1]
+    environment.close()
+    return plan_games(job.spec, job.recipe, job.execution, job.seed, actions=actions)
+
+
+def train_on_games(job: Job) -> Training:
+    """Deep Q-learning: one phase, whose test is the mean return of games without chance."""
+    began = job.clock()
+    readback, planned = job.backend.configure(job.execution), game_plan(job)
+    if problems := job.backend.problems(planned.plan):
+        raise SpecError(" ".join(problems), where=f"model {job.spec.name!r} in {job.backend.name}")
+    (phase,) = job.recipe.resolved_phases()
+    state = start_of_phase(job, job.spec, phase, 0, None)
+    before = job.clock()
+    player = Player(job.backend, planned, job.source, job.execution, state, job.clock, job.progress)
+    opened = job.clock() - before
+    played = player()
+    state = player.session.state()
+    return Training(
+        [played.phase], [planned.plan], {"mean_return": float(np.mean(played.test))}, state, {phase.name: state},
+        {"open_seconds": opened, "first_step_seconds": played.phase.first_step_seconds,
+         "total_seconds": job.clock() - began},
+        {"peak_bytes": player.session.peak_bytes(), "process_peak_bytes": process_peak_bytes()}, readback,
+        player.session.model, games=played.to_data(job.source.environment),
+    )
 
 
 def behind_the_host(job: Job) -> Job:

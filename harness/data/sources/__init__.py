@@ -38,6 +38,7 @@ READERS: dict[str, str] = {
     "huggingface": "huggingface",
     "sunspots": "series", "co2": "series", "series": "series",
     "audio": "audio", "spoken_digits": "spoken_digits",
+    "gymnasium": "games",
 }
 WEIGHTED = frozenset({"npz", "csv", "parquet"})  # the kinds in which an example can have a weight
 
