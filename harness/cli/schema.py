@@ -92,6 +92,7 @@ def experiment_schema(definitions: dict[str, Any]) -> dict[str, Any]:
         "verdict": class_schema(Judging, definitions),
         "certify": {"type": "boolean"},
         "timing": {"anyOf": [class_schema(Timing, definitions), {"type": "boolean"}]},
+        "inspect": {"type": "boolean"},
     }
     return {"type": "object", "additionalProperties": False, "properties": {key: properties[key] for key in KEYS}}
 

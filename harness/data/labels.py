@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.dataset import Arrays, Raw
+from harness.data.vocabularies import Vocabulary
 from harness.errors import DataError
 from harness.spec.dataset import DatasetSpec
 
@@ -82,6 +83,7 @@ def _ranked(
         )
     shown = ", ".join(f"{index} = {value}" for index, value in enumerate(values[:20]))
     raw.notes.append(f"Labels of {name}: {shown}{', ...' if len(values) > 20 else ''}.")
+    raw.vocabularies.setdefault(name, Vocabulary(tuple(values)))
     rank = {value: index for index, value in enumerate(values)}
     return {part: _ranks(array, rank) for part, array in parts.items()}, max(2, len(values))
 
@@ -134,10 +136,11 @@ def check_labels(labels: np.ndarray, classes: int, where: str = "labels") -> Non
         )
 
 
-def check_classes(train: Arrays, classes: Mapping[str, int]) -> None:
-    """Raises DataError if a class has no example in the train split."""
+def check_classes(train: Arrays, classes: Mapping[str, int], padding: Mapping[str, int | None]) -> None:
+    """Raises DataError if a class, other than the padding's of that target, has no example in the train split."""
     for name, count in classes.items():
         absent = np.setdiff1d(np.arange(count), train.y[name])
+        absent = absent[absent != padding.get(name)]
         if len(absent):
             shown = ", ".join(str(label) for label in absent[:10]) + (", ..." if len(absent) > 10 else "")
             raise DataError(

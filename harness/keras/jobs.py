@@ -19,6 +19,7 @@ from harness.plan.binding import Arrays, bind, bind_inputs
 from harness.plan.compiler import compile_phase
 from harness.plan.plan import Plan
 from harness.runner import cell as cells
+from harness.runner.inspecting import inspector
 from harness.runner.matrix import Cell
 from harness.spec.execution import Execution
 from harness.spec.model import ModelSpec
@@ -44,7 +45,8 @@ def fit(arguments: dict[str, Any], emit: Any) -> dict[str, Any]:
     dataset = load(cell.data, cell.folder)
     backend = load_backend(cell.backend)
     training = train(Job(cell.model, cell.recipe, dataset, backend, cell.execution, seed=cell.seed,
-                         state=read_state(arguments["start"]), progress=emit))
+                         state=read_state(arguments["start"]), progress=emit,
+                         inspect=inspector(backend, cell.execution, cell.seed)))
     payload = cells.done(cell, started, training, dataset, backend.versions())
     cells.save(Path(arguments["folder"]), payload, training)
     return {"id": cell.id}

@@ -14,6 +14,7 @@ import numpy as np
 from harness.data.dataset import Dataset
 from harness.records.environment import environment
 from harness.records.record import write_record
+from harness.runner.inspecting import inspector
 from harness.runner.matrix import Cell
 from harness.runner.pretrained import first_weights
 from harness.spec.explicit import explicit
@@ -42,7 +43,8 @@ def run_cell(cell: Cell, folder: Path, checkpoints: Mapping[str, str], emit: Any
         cell.model, cell.recipe, dataset, backend, cell.execution, seed=cell.seed, base=cell.folder, progress=emit,
         weights=first_weights(cell.model, cell.recipe, cell.seed, cell.folder),
         checkpoint_of=lambda name, phase: read_state(checkpoints[f"{name}/{phase}"]),
-        dataset_of=lambda data: load_dataset(data, cell.folder),
+        dataset_of=lambda data: load_dataset(data, cell.folder), source=cell.data.source,
+        inspect=inspector(backend, cell.execution, cell.seed, cell.inspect),
     ))
     save(folder, done(cell, started, training, dataset, backend.versions()), training)
     return {"id": cell.id, "test": training.test}
@@ -82,7 +84,7 @@ def done(
 def save(folder: Path, payload: Mapping[str, Any], training: Training) -> None:
     """Writes the record: run.json, the series of steps, a checkpoint per phase."""
     tensors = {name: to_tensors(state) for name, state in training.checkpoints.items()}
-    write_record(folder, payload, series(training), tensors)
+    write_record(folder, payload, series(training), tensors, training.inspection)
 
 
 def failure(cell: Cell, started: str, reason: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +116,8 @@ def findings(training: Training) -> dict[str, Any]:
         first += run.steps
     digest = hashlib.sha256("".join(run.plan_digest for run in training.phases).encode()).hexdigest()
     return {"plan": {"digest": digest}, "phases": phases, "test": training.test, "timing": training.timing,
-            "memory": training.memory, "notes": list(training.notes)}
+            "memory": training.memory, "notes": list(training.notes),
+            **({} if training.games is None else {"games": training.games})}
 
 
 def series(training: Training) -> dict[str, np.ndarray]:

@@ -54,7 +54,7 @@ def train(
     training = train_job(Job(
         spec, recipe, dataset, owner, execution, seed, batches=batches, base=Path.cwd(), progress=progress,
         weights=first_weights(spec, recipe, seed, Path.cwd()) if weights is None else dict(weights),
-        dataset_of=lambda own: load_dataset(own, Path.cwd()),
+        dataset_of=lambda own: load_dataset(own, Path.cwd()), source=described.source,
     ))
     return Record(
         cells.done(cell, started, training, dataset, owner.versions()), model=training.model,

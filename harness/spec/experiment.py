@@ -33,7 +33,7 @@ from harness.spec.overrides import apply_override, located
 from harness.spec.timing import Timing
 
 KEYS = ("name", "question", "model", "data", "recipe", "execution", "backend", "seed", "matrix", "variants",
-        "exclude", "verdict", "certify", "timing")
+        "exclude", "verdict", "certify", "timing", "inspect")
 VARIANT_KEYS = ("name", "model", "data", "recipe", "execution")
 DEFAULT_LOSS = "sparse_categorical_crossentropy"
 DEFAULT_QUESTION = "Do both frameworks train these models equally well, and which trains them faster?"
@@ -54,7 +54,8 @@ class Experiment:
     base: {"model", "data", "recipe", "execution"} in plain data, what the axes change. axes: axis -> its
     values, `backend` and `seed` always among them. folder: where relative paths start. overrides: what
     `read_experiment` applied to the file. certify: whether a run certifies its trainings before it times them.
-    timing: how the backends are timed against each other, None where they are not.
+    timing: how the backends are timed against each other, None where they are not. inspect: whether a trained model is
+    looked at (classes it confuses, images and texts it makes).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Experiment:
     overrides: tuple[str, ...] = ()
     certify: bool = True
     timing: Timing | None = field(default_factory=Timing)
+    inspect: bool = True
 
     @classmethod
     def parse(cls, value: Any, *, name: str = "experiment", folder: Path | None = None,
@@ -111,7 +113,8 @@ class Experiment:
         if self.exclude:
             written["exclude"] = [dict(item) for item in self.exclude]
         timing = False if self.timing is None else explicit(self.timing)["timing"]
-        return {**written, "verdict": explicit(self.verdict)["verdict"], "certify": self.certify, "timing": timing}
+        return {**written, "verdict": explicit(self.verdict)["verdict"], "certify": self.certify, "timing": timing,
+                "inspect": self.inspect}
 
 
 def read_experiment(path: Path | str, overrides: Sequence[str] = ()) -> Experiment:
@@ -141,9 +144,10 @@ def _read(value: Any, name: str, folder: Path | None, document: Document | None)
         raise SpecError(f"'verdict' is a mapping, got {verdict!r}.", where=where(document, ("verdict",)))
     with located(document, ("verdict",), verdict):
         judging = Judging(**{str(key): item for key, item in verdict.items()})
-    certify = given.get("certify", True)
-    if not isinstance(certify, bool):
-        raise SpecError(f"'certify' is true or false, got {certify!r}.", where=where(document, ("certify",)))
+    switches = {key: given.get(key, True) for key in ("certify", "inspect")}
+    for key, value in switches.items():
+        if not isinstance(value, bool):
+            raise SpecError(f"{key!r} is true or false, got {value!r}.", where=where(document, (key,)))
     with located(document, ("timing",), given.get("timing")):
         timing = Timing.parse(given.get("timing"))
     return Experiment(
@@ -151,7 +155,7 @@ def _read(value: Any, name: str, folder: Path | None, document: Document | None)
         question=_text(given.get("question", DEFAULT_QUESTION), "question", document),
         base=base, axes=read_axes(given, document), variants=_variants(given.get("variants"), document),
         exclude=read_exclusions(given, document), verdict=judging, folder=folder, document=document,
-        certify=certify, timing=timing,
+        timing=timing, **switches,
     )
 
 
@@ -223,7 +227,18 @@ def _check_value(experiment: Experiment, axis: str, value: Any) -> None:
     elif (path := target(axis))[0] in SECTIONS:
         # A path may name a phase that only a variant has.
         for variant in experiment.variants or (None,):
-            SECTIONS[path[0]].parse(experiment.settings({axis: value}, variant)[path[0]])
+            if variant is None or not _left_out(experiment, variant.name, axis, value):
+                SECTIONS[path[0]].parse(experiment.settings({axis: value}, variant)[path[0]])
+
+
+def _left_out(experiment: Experiment, variant: str, axis: str, value: Any) -> bool:
+    """Whether `exclude` leaves out the value of this axis for the variant, whatever the others are."""
+    chosen = {"variant": variant, axis: value}
+    return any(
+        all(key in chosen and chosen[key] in (wanted if isinstance(wanted, list) else [wanted])
+            for key, wanted in item.items())
+        for item in experiment.exclude
+    )
 
 
 def _check_model(experiment: Experiment) -> None:
