@@ -47,7 +47,8 @@ class Difference:
     def nearness(self) -> float:
         """Which part of its limit the difference takes."""
         if self.limit:
-            return self.difference / self.limit if self.difference == self.difference else float("inf")
+            # As Python's numbers, whose quotient is infinite without a warning.
+            return float(self.difference) / float(self.limit) if self.difference == self.difference else float("inf")
         return float("inf") if self.difference else 0.0
 
 
@@ -155,6 +156,11 @@ class Certificate:
             return (f"different: {found.place}: {found.difference:.2g} where rounding allows {found.limit:.1g}"
                     + (f" ({found.cause})" if found.cause else ""))
         return f"{self.label}: {self.reason}" if self.reason else self.label
+
+    def _repr_html_(self) -> str:
+        from harness.certify.certificate_html import certificate_html
+
+        return certificate_html(self)
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON; "certified" and "sentence" are for readers that have only the data."""

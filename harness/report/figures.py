@@ -53,7 +53,7 @@ def learning_figure(
         found = {n: curve(records, n) for name in names for n in (name, f"val_{name}")}
         curves[backend] = {name: line for name, line in found.items() if line is not None}
     with plain_style():
-        return _panels(curves, names), curves
+        return to_svg(learning_panels(curves, names)), curves
 
 
 @contextmanager
@@ -68,10 +68,13 @@ def plain_style() -> Iterator[None]:
         yield
 
 
-def _panels(curves: Mapping[str, Mapping[str, Curve]], names: Sequence[str]) -> str:
+def learning_panels(
+    curves: Mapping[str, Mapping[str, Curve]], names: Sequence[str], figure_class: Any = None
+) -> Any:
+    """The figure of `learning_figure`. figure_class: matplotlib's own where None."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.9 * len(names), 3.4), layout="constrained")
+    figure = (figure_class or Figure)(figsize=(4.9 * len(names), 3.4), layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for panel, name in zip(panels, names, strict=True):
         for position, (backend, lines) in enumerate(curves.items()):
@@ -82,7 +85,7 @@ def _panels(curves: Mapping[str, Mapping[str, Curve]], names: Sequence[str]) -> 
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    return to_svg(figure)
+    return figure
 
 
 def _draw(panel: Any, line: Curve, backend: str, position: int, validation: bool) -> None:
@@ -116,12 +119,7 @@ def _dress(panel: Any, name: str, curves: Mapping[str, Mapping[str, Curve]]) -> 
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if is_share(name):
         panel.yaxis.set_major_formatter(PercentFormatter(1.0))
-    panel.tick_params(colors=INK, labelsize=9)
-    panel.grid(alpha=0.2, linewidth=0.5)
-    panel.set_facecolor("none")
-    for side, spine in panel.spines.items():
-        spine.set_color(INK)
-        spine.set_visible(side in ("left", "bottom"))
+    dress(panel)
     phases = max((line.phases for lines in curves.values() for line in lines.values()), key=len, default=())
     for phase, start in phases if len(phases) > 1 else ():
         panel.axvline(start - 0.5, color=INK, linewidth=0.8, linestyle=":")
@@ -129,6 +127,16 @@ def _dress(panel: Any, name: str, curves: Mapping[str, Mapping[str, Curve]]) -> 
             literal(phase)[:40], (start - 0.5, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 2),
             textcoords="offset points", fontsize=8, color=INK,
         )  # fmt: skip
+
+
+def dress(panel: Any) -> None:
+    """The look that all panels share: ink, a faint grid, two spines."""
+    panel.tick_params(colors=INK, labelsize=9)
+    panel.grid(alpha=0.2, linewidth=0.5)
+    panel.set_facecolor("none")
+    for side, spine in panel.spines.items():
+        spine.set_color(INK)
+        spine.set_visible(side in ("left", "bottom"))
 
 
 def to_svg(figure: Any) -> str:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.verdict import Verdict
 from harness.errors import SpecError, did_you_mean
-from harness.records import strict_json
 from harness.records.blocks import Block, read_blocks
 from harness.records.certificates import read_certificates
+from harness.records.experiment_file import read_experiment_file, require_store
 from harness.records.record import Record
 from harness.records.store import Store
 from harness.report.content import VERDICT_KEYS, content, verdict_of
 from harness.report.page import to_fragment
-from harness.report.write import write_report
+from harness.report.write import write_judged
 
 if TYPE_CHECKING:
     import pandas
 
-EXPERIMENT_FILE = "experiment.json"
+    from harness.report.notebook import Plots
 
 
 class Results:
@@ -36,25 +36,11 @@ class Results:
     @classmethod
     def open(cls, path: Path | str) -> Results:
         """Raises SpecError where there is no folder of results."""
-        path = Path(path)
-        if not path.is_dir() or not ((path / "cells").is_dir() or (path / EXPERIMENT_FILE).is_file()):
-            known = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-            hint = did_you_mean(path.name, known) if not path.is_dir() else "Expected a folder cells/ in it."
-            raise SpecError("there are no results here.", where=str(path), hint=hint)
-        return cls(path)
+        return cls(require_store(path))
 
     @property
     def experiment(self) -> Mapping[str, Any]:
-        file = self.path / EXPERIMENT_FILE
-        if not file.is_file():
-            return {}
-        try:
-            data = strict_json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SpecError(f"not readable: {error}.", where=str(file)) from None
-        if not isinstance(data, dict):
-            raise SpecError("expected an object.", where=str(file))
-        return data
+        return read_experiment_file(self.path)
 
     def records(self) -> list[Record]:
         """All whole records, failed ones included."""
@@ -80,9 +66,20 @@ class Results:
                 raise SpecError(f"which() takes no {key!r}.", hint=did_you_mean(key, VERDICT_KEYS))
         return verdict_of(self.records(), self.experiment, self.certificates(), self.blocks(), **overrides)
 
+    @property
+    def plot(self) -> Plots:
+        """Pictures as matplotlib figures: `results.plot.learning_curves()`; see `harness.report.notebook`."""
+        from harness.report.notebook import Plots
+
+        return Plots(self)
+
     def report(self, path: Path | str | None = None) -> Path:
         """Writes the report into `path` (default: <results>/report); returns the path of report.html."""
-        return write_report(self.store, self.path / "report" if path is None else path, self.experiment)
+        return self.judged_report(path)[0]
+
+    def judged_report(self, path: Path | str | None = None) -> tuple[Path, Verdict]:
+        """`report` and what `which` answers, from one reading of the records."""
+        return write_judged(self.store, self.path / "report" if path is None else path, self.experiment)
 
     def __repr__(self) -> str:
         return f"Results({str(self.path)!r}, {len(self.store.ids())} cells)"

@@ -20,25 +20,29 @@ MOST_MARKERS = 12
 def trajectory_figure(curves: Sequence[Curve]) -> str:
     """One panel per curve, as inline SVG; the scale is logarithmic, and a distance of exactly 0 is drawn at its
     bottom."""
+    with plain_style():
+        return to_svg(trajectory_panels(curves))
+
+
+def trajectory_panels(curves: Sequence[Curve], figure_class: Any = None) -> Any:
+    """The figure of `trajectory_figure`. figure_class: matplotlib's own where None."""
     from matplotlib.figure import Figure
 
     columns = min(COLUMNS, len(curves))
     rows = -(-len(curves) // columns)
-    with plain_style():
-        figure = Figure(figsize=(4.9 * columns, 3.2 * rows + 0.3), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for panel, curve in zip(panels, curves, strict=False):
-            _draw(panel, curve)
-        for panel in panels[len(curves):]:
-            panel.set_visible(False)
-        handles: dict[str, Any] = {}
-        for panel in panels[:len(curves)]:
-            found, labels = panel.get_legend_handles_labels()
-            handles |= dict(zip(labels, found, strict=True))
-        if handles:
-            figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False,
-                          fontsize=9)
-        return to_svg(figure)
+    figure = (figure_class or Figure)(figsize=(4.9 * columns, 3.2 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, curve in zip(panels, curves, strict=False):
+        _draw(panel, curve)
+    for panel in panels[len(curves):]:
+        panel.set_visible(False)
+    handles: dict[str, Any] = {}
+    for panel in panels[:len(curves)]:
+        found, labels = panel.get_legend_handles_labels()
+        handles |= dict(zip(labels, found, strict=True))
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
 
 
 def _draw(panel: Any, curve: Curve) -> None:
