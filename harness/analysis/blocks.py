@@ -115,6 +115,10 @@ class PairedBlocks:
 
     def rows(self) -> list[Row]:
         """Every metric that any half has, or says why it has not."""
+        return self._rows
+
+    @cached_property
+    def _rows(self) -> list[Row]:
         rows = [self._row(name) for name in [*METRICS, *self._inference()]]
         return [row for row in rows if any(row.figures.values()) or row.reasons]
 

@@ -16,7 +16,6 @@ from harness.records.certificates import (
     NOT_CERTIFIED,
     SAME_IN_DISTRIBUTION,
     SAME_TO_ROUNDING,
-    certificate_key,
 )
 from harness.records.record import Record
 
@@ -57,7 +56,7 @@ def certification(
     """Of paired records. certificates: key -> certificate as plain data (`read_certificates`)."""
     found: dict[str, Mapping[str, Any]] = {}
     for record in (record for pair in pairs for record in pair):
-        key = certificate_key(record.cell)
+        key = record.certificate
         if key is None or key not in certificates:
             reason = BEFORE if key is None else NONE
             return Certification(NOT_CERTIFIED, f"{NOT_CERTIFIED}: {reason}", whole_runs=runs)

@@ -143,9 +143,10 @@ def compare(setting: Setting, a: str, b: str, question: Question, certificates: 
     proof = certification(pairs, certificates, runs)
     if not why and not proof.certified:
         first, quality = (withheld(judgement, proof.sentence) for judgement in (first, quality))
-    cautions = [*_cautions(setting, a, b, pairs), *proof.cautions, *(blocks.cautions if blocks else ()),
+    distance = largest_distance(pairs)
+    cautions = [*_cautions(setting, a, b, pairs, distance), *proof.cautions, *(blocks.cautions if blocks else ()),
                 *((first.details or {}).get("cautions") or ())]
-    return Comparison(setting, a, b, seeds, first, quality, proof, largest_distance(pairs), cautions,
+    return Comparison(setting, a, b, seeds, first, quality, proof, distance, cautions,
                       _minutes(pairs, first), None if why else start_up(pairs), blocks)
 
 
@@ -162,9 +163,10 @@ def _obstacle(setting: Setting, a: str, b: str, seeds: Sequence[int]) -> str | N
     plans = [[setting.done[x][seed].data.get("plan") or {} for x in (a, b)] for seed in seeds]
     for seed, (first, second) in zip(seeds, plans, strict=True):
         digests = first.get("digest"), second.get("digest")
+        if None in digests or digests[0] == digests[1]:
+            continue
         # Early stopping at different epochs changes the later phases' plans: that is said as a caution.
-        same_length = len({len(setting.done[x][seed].losses) for x in (a, b)}) == 1
-        if None not in digests and digests[0] != digests[1] and same_length:
+        if len({len(setting.done[x][seed].losses) for x in (a, b)}) == 1:
             return f"the two halves of seed {seed} played different plans"
     for x, y in ((setting.done[a][seed], setting.done[b][seed]) for seed in seeds):
         if x.environment.get("machine") != y.environment.get("machine"):
@@ -173,7 +175,9 @@ def _obstacle(setting: Setting, a: str, b: str, seeds: Sequence[int]) -> str | N
     return None
 
 
-def _cautions(setting: Setting, a: str, b: str, pairs: Sequence[tuple[Record, Record]]) -> list[str]:
+def _cautions(
+    setting: Setting, a: str, b: str, pairs: Sequence[tuple[Record, Record]], distance: LossDistance | None,
+) -> list[str]:
     """What was read back differently in the two halves, seeds without a partner, unequal step counts."""
     found: dict[str, None] = {}
     for x, y in pairs:
@@ -185,7 +189,6 @@ def _cautions(setting: Setting, a: str, b: str, pairs: Sequence[tuple[Record, Re
     alone = sorted(set(setting.done.get(a, {})) ^ set(setting.done.get(b, {})))
     if alone and pairs:
         found[f"seeds {', '.join(map(str, alone))} have no partner and are left out"] = None
-    distance = largest_distance(pairs)
     for note in distance.notes if distance else ():
         found[f"losses of {note}"] = None
     return list(found)

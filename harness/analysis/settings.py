@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from harness.records import strict_json
 from harness.records.blocks import Block
 from harness.records.record import Record
-from harness.records.settings_key import PAIRED, setting_key
+from harness.records.settings_key import PAIRED
 from harness.records.store import EXECUTION, data_label, extra_labels, model_label
 
 BACKEND_TITLES = {"tensorflow": "TensorFlow", "pytorch": "PyTorch"}
@@ -59,8 +60,8 @@ def settings(records: Iterable[Record], blocks: Mapping[str, Sequence[Block]] | 
     was timed and has no record is there too."""
     found: dict[str, Setting] = {}
     for record in sorted(records, key=lambda record: (str(record.data.get("finished_at")), record.id)):
-        key = setting_key(record.cell)
-        setting = found.setdefault(key, _new(key, record))
+        key = record.setting
+        setting = found.get(key) or found.setdefault(key, _new(key, record))
         if record.status != "done":
             setting.failed.append(record)
             continue
@@ -106,7 +107,7 @@ def _give_titles(found: Sequence[Setting]) -> None:
         parts += [f"{name} {setting.execution.get(name)}" for name in varying]
         parts += [f"{axis} {text}" for axis, text in sorted(setting.labels.items())]
         setting.title = ", ".join(parts)
-    titles = [setting.title for setting in found]
+    titles = Counter(setting.title for setting in found)
     for setting in found:
-        if titles.count(setting.title) > 1:
+        if titles[setting.title] > 1:
             setting.title += f" [{setting.id[:6]}]"

@@ -109,7 +109,8 @@ def _curves(pairs: Sequence[tuple[Record, Record]]) -> tuple[tuple[int, ...], np
     if length == 0:
         return None
     parts = np.array_split(np.arange(length), min(CHECKPOINTS, length))
-    halves = [np.array([[losses[part].mean() for part in parts] for losses in side]) for side in sides]
+    whole = [np.array([losses[:length] for losses in side]) for side in sides]
+    halves = [np.stack([side[:, part[0]:part[-1] + 1].mean(axis=1) for part in parts], axis=1) for side in whole]
     return tuple(int(part[-1]) for part in parts), halves[0], halves[1]
 
 

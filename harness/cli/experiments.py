@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from harness.spec.model import ModelSpec
     from harness.spec.recipe import ResolvedPhase
 
+# Layers that put out the values that they are given, in another form.
+_SAME_VALUES = ("Reshape", "Flatten", "Permute", "Identity", "Cropping1D", "Cropping2D", "Cropping3D")
+
 
 def locate(name: str) -> Path:
     """The file: a path, or the name of an experiment in ./experiments or of those that come with the package."""
@@ -116,11 +119,16 @@ def _check_phase(spec: ModelSpec, phase: ResolvedPhase, folder: Path | None) -> 
 
 def doubts(cells: Sequence[Cell]) -> list[str]:
     """What is allowed and hardly meant, in sentences: a loss that takes logits for probabilities, or the reverse."""
+    from harness.runner.identity import shared
     from harness.spec.recipe import losses_by_output
 
     found: dict[str, None] = {}
+    seen = set()
     for cell in cells:
-        for phase in cell.recipe.resolved_phases():
+        if (key := (shared(cell).form, cell.model_name)) in seen:
+            continue
+        seen.add(key)
+        for phase in shared(cell).phases:
             for output, loss in losses_by_output(phase.loss or {}, cell.model.output_names).items():
                 from_logits = getattr(loss, "from_logits", None)
                 probabilities = _activation(cell.model, output) in ("softmax", "sigmoid")
@@ -133,5 +141,10 @@ def doubts(cells: Sequence[Cell]) -> list[str]:
 
 
 def _activation(model: ModelSpec, output: str) -> str | None:
-    layer = model.layers[next(node.layer for node in model.nodes if node.name == output)]
+    inputs = {item.name for item in model.inputs}
+    node = next(node for node in model.nodes if node.name == output)
+    layer = model.layers[node.layer]
+    while type(layer).__name__ in _SAME_VALUES and node.inputs[0] not in inputs:
+        node = next(before for before in model.nodes if before.name == node.inputs[0].partition(":")[0])
+        layer = model.layers[node.layer]
     return "softmax" if type(layer).__name__ == "Softmax" else getattr(layer, "activation", None)

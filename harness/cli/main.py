@@ -16,8 +16,10 @@ import typer
 
 from harness.cli import (
     adapters,
+    bundle,
     certify,
     checking,
+    compare,
     environment,
     explain,
     exporting,
@@ -28,6 +30,8 @@ from harness.cli import (
     results,
     running,
     starting,
+    status,
+    tidying,
     twin,
 )
 from harness.cli.exits import INTERNAL, INTERRUPTED, OK, USAGE, CommandError
@@ -56,10 +60,15 @@ app.command("certify")(certify.certify)
 app.command("explain")(explain.explain)
 app.command("run")(running.run)
 app.command("report")(results.report)
+app.command("bundle")(bundle.bundle)
 app.command("which")(results.which)
+app.command("compare")(compare.compare)
 app.command("pairs")(adapters.pairs)
-app.command("ls")(results.ls)
-app.command("status")(results.status)
+app.command("ls")(status.ls)
+app.command("status")(status.status)
+app.command("rm")(tidying.rm)
+app.command("gc")(tidying.gc)
+app.command("merge")(tidying.merge)
 app.command("doctor")(environment.doctor)
 app.command("schema")(checking.schema)
 

@@ -13,6 +13,8 @@ import typer
 
 from harness.errors import SpecError
 
+# Names and messages come from elsewhere: nothing in them may steer a terminal. Lines and tabs stay.
+CONTROLS = {code: "?" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
@@ -24,7 +26,7 @@ def emit(data: Any, text: str, as_json: bool) -> None:
 def write(text: str) -> None:
     """Text on stdout. A reader that has seen enough (`harness ls | head`) is no error."""
     try:
-        print(text, flush=True)
+        print(text.translate(CONTROLS), flush=True)
     except BrokenPipeError:
         # What is still buffered has no reader either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,20 +1,27 @@
-"""How far a run is, on stderr: a live line in a terminal, one plain line per cell elsewhere."""
+"""How far a run is, on stderr: a live view in a terminal, one plain line per cell elsewhere; or every event as JSON."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from harness.runner.progress import Progress
+from harness.runner.progress import Progress, RunningCell
 
 Display = Callable[[Mapping[str, Any]], None]
+# Lines for running cells in the live view; what runs beside is counted.
+MOST_CELLS = 8
 
 
 @contextmanager
-def progress_display(stream: TextIO | None = None) -> Iterator[Display]:
-    """Gives a function that takes the driver's events and shows them."""
+def progress_display(stream: TextIO | None = None, *, events: bool = False) -> Iterator[Display]:
+    """Gives a function that takes the driver's events and shows them. events: as JSON lines on stdout instead."""
+    if events:
+        yield JsonLines(sys.stdout)
+        return
     stream = sys.stderr if stream is None else stream
     if not stream.isatty():
         yield PlainLines(stream)
@@ -24,6 +31,21 @@ def progress_display(stream: TextIO | None = None) -> Iterator[Display]:
         yield display
     finally:
         display.stop()
+
+
+class JsonLines:
+    """Every event as one line of JSON, with the time at which it was told; a number that is none stands as null."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        from harness.cli.output import plain
+
+        stamped = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event}
+        # One call of write: events of threads never share a line.
+        self.stream.write(json.dumps(plain(stamped), ensure_ascii=False) + "\n")
+        self.stream.flush()
 
 
 class PlainLines:
@@ -40,7 +62,7 @@ class PlainLines:
 
 
 class LiveLines:
-    """The running cell and the whole run, redrawn; lines of finished cells scroll by above."""
+    """The running cells, the whole run and the last failures, redrawn; lines of finished cells scroll by above."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.state = stream, Progress()
@@ -76,13 +98,16 @@ class LiveLines:
 
         state = self.state
         line = Table.grid(padding=(0, 1))
-        line.add_row(ProgressBar(total=max(state.total, 1), completed=state.done + _part(state), width=30),
-                     Text(whole_line(state)))
-        return Group(line, Text(cell_line(state), style="dim", no_wrap=True, overflow="ellipsis"))
-
-
-def _part(state: Progress) -> float:
-    return state.share if state.running else 0.0
+        line.add_row(ProgressBar(total=max(state.total, 1), completed=min(state.done + state.share, state.total),
+                                 width=30), Text(whole_line(state)))
+        cells = list(state.cells.values())
+        lines = [cell_line(state)] if len(cells) < 2 else [running_line(cell) for cell in cells[:MOST_CELLS]]
+        if len(cells) > MOST_CELLS:
+            lines.append(f"and {len(cells) - MOST_CELLS} more cells beside them")
+        shown = [Text(_one_line(text), style="dim", no_wrap=True, overflow="ellipsis") for text in lines]
+        failures = [Text(_one_line(f"failed: {title}: {reason}"), style="red", no_wrap=True, overflow="ellipsis")
+                    for title, reason in state.errors]
+        return Group(line, *shown, *failures)
 
 
 def event_line(event: Mapping[str, Any], state: Progress) -> str | None:
@@ -105,6 +130,8 @@ def event_line(event: Mapping[str, Any], state: Progress) -> str | None:
                 f"({duration(event['seconds'])})")
     if kind == "waiting":
         return str(event["message"])
+    if kind == "redone":
+        return f"{event['task']} is done again, for the {event['attempt']}. time: {_one_line(event['message'])}"
     return block_line(event, state)
 
 
@@ -144,6 +171,10 @@ def whole_line(state: Progress) -> str:
         parts.append(f"{state.failed} failed")
     if state.blocks_done or state.blocks_left:
         parts.append(f"{state.blocks_done} blocks, {state.blocks_left} more to the next look")
+    if len(state.cells) > 1:
+        parts.append(f"{len(state.cells)} running")
+    if state.cells_per_minute is not None and state.done < state.total:
+        parts.append(f"{state.cells_per_minute:.3g} cells/min")
     if state.seconds_left is not None and (state.done < state.total or state.blocks_left):
         parts.append(f"about {duration(state.seconds_left)} left")
     return ", ".join(parts)
@@ -153,14 +184,20 @@ def cell_line(state: Progress) -> str:
     """ "mlp, pytorch, tuned, seed 0: finetune 3/10, loss 0.123, 45,000 samples/s"."""
     if state.current is None:
         return state.message or ""
-    parts = [] if state.running or not state.message else [state.message]
-    if state.phase:
-        parts.append(f"{state.phase} {state.epoch}/{state.epochs}")
-    if state.loss is not None:
-        parts.append(f"loss {state.loss:.4g}")
-    if state.samples_per_second:
-        parts.append(f"{state.samples_per_second:,.0f} samples/s")
-    return f"{state.current}: {', '.join(parts) or 'starting'}"
+    for cell in state.cells.values():
+        if cell.title == state.current:
+            return running_line(cell)
+    return f"{state.current}: {state.message or 'starting'}"
+
+
+def running_line(cell: RunningCell) -> str:
+    """ "mlp, pytorch, tuned, seed 0: finetune 3/10, loss 0.123, 45,000 samples/s"."""
+    parts = [f"{cell.phase} {cell.epoch}/{cell.epochs}"] if cell.phase else []
+    if cell.loss is not None:
+        parts.append(f"loss {cell.loss:.4g}")
+    if cell.samples_per_second:
+        parts.append(f"{cell.samples_per_second:,.0f} samples/s")
+    return f"{cell.title}: {', '.join(parts) or 'starting'}"
 
 
 def duration(seconds: float) -> str:

@@ -61,7 +61,7 @@ def _split(raw: Raw, spec: DatasetSpec) -> dict[str, int]:
             drop_missing(raw, step)
     classes = settle_targets(raw, spec)
     divide(raw, spec.split, spec.limit, classes)
-    check_classes(raw.train, classes)
+    check_classes(raw.train, classes, {name: known.padding for name, known in raw.vocabularies.items()})
     return classes
 
 

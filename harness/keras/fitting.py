@@ -26,10 +26,10 @@ from harness.keras.state import STATE, derived, execution
 from harness.keras.weights import canonical, half_of, halves, store
 from harness.records import strict_json
 from harness.records.checkpoint import save_checkpoint
+from harness.records.experiment_file import EXPERIMENT_FILE
 from harness.records.folder import checkpoint_file
 from harness.records.record import Record, read_record, write_record
 from harness.records.store import Store
-from harness.report.results import EXPERIMENT_FILE
 from harness.runner import cell as cells
 from harness.runner.locks import FileLock, machine_lock_path
 from harness.runner.matrix import Cell, content_hash

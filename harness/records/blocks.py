@@ -18,6 +18,7 @@ from typing import Any
 from harness.errors import HarnessError, SpecError
 from harness.records import strict_json
 from harness.records.folder import TEMPORARY, owner, stale
+from harness.records.index import DAMAGED, Entry, Index
 from harness.records.settings_key import KEY
 
 FOLDER = "blocks"
@@ -147,14 +148,49 @@ def read_blocks(store: Path | str, notes: list[str] | None = None) -> dict[str, 
 
     Raises SpecError for a block of a newer version.
     """
-    folder = Path(store) / FOLDER
-    found = {}
-    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if KEY.fullmatch(place.name) and place.is_dir():
-            blocks = blocks_of(store, place.name, notes)
-            if blocks:
-                found[place.name] = blocks
+    entries, contents = block_index(store).contents(block_ids(store))
+    note_damaged(entries, notes)
+    found: dict[str, list[Block]] = {}
+    for id, content in contents.items():
+        found.setdefault(id.partition("/")[0], []).append(Block(content.data))
     return found
+
+
+def block_ids(store: Path | str) -> list[str]:
+    """ "setting/number" of every file that may be a block, by setting and number."""
+    folder = Path(store) / FOLDER
+    settings = sorted(name for name in os.listdir(folder) if KEY.fullmatch(name)) if folder.is_dir() else []
+    found = []
+    for setting in settings:
+        names = os.listdir(folder / setting) if (folder / setting).is_dir() else []
+        stems = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+        found += [f"{setting}/{stem}" for stem in sorted(filter(FILE.fullmatch, stems), key=int)]
+    return found
+
+
+def block_index(store: Path | str) -> Index:
+    """What the blocks say, kept beside them where there are many."""
+    folder = Path(store) / FOLDER
+
+    def read(id: str) -> tuple[Entry, dict[str, Any] | None]:
+        path = folder / f"{id}.json"
+        try:
+            block = read_block(path)
+        except DamagedBlockError as error:
+            return Entry(id, DAMAGED, message=f"passed over: {error}"), None
+        seconds = block.data.get("seconds")
+        own = Entry(id, block.status, seconds=float(seconds) if isinstance(seconds, (int, float)) else 0.0,
+                    bytes=path.stat().st_size)
+        return own, dict(block.data)
+
+    return Index(Path(store), "blocks", lambda id: f"{folder}/{id}.json", read, (("cell",), ("machine",)), ("halves",))
+
+
+def note_damaged(entries: Mapping[str, Entry], notes: list[str] | None) -> None:
+    """Adds what is wrong with the damaged ones to `notes`, each once."""
+    for entry in entries.values():
+        if notes is not None and entry.status == DAMAGED and entry.message and entry.message not in notes:
+            notes.append(entry.message)
 
 
 def blocks_of(store: Path | str, setting: str, notes: list[str] | None = None) -> list[Block]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.records import strict_json
 from harness.records.checkpoint import SUFFIX, save_checkpoint
+from harness.records.inspection import Inspection, write_inspection
 
 RUN_FILE = "run.json"
 SERIES_FILE = "series.parquet"
@@ -48,6 +49,7 @@ def write_folder(
     payload: Mapping[str, Any],
     series: Mapping[str, np.ndarray],
     checkpoints: Mapping[str, Mapping[str, np.ndarray]],
+    inspection: Inspection | None = None,
 ) -> None:
     """Writes everything into a temporary sibling, syncs it, and renames it to `folder`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,20 +59,25 @@ def write_folder(
         _write_series(temporary / SERIES_FILE, series or EMPTY_SERIES)
         for phase, tensors in checkpoints.items():
             save_checkpoint(temporary / checkpoint_file(phase), tensors, {"phase": phase})
+        if inspection is not None:
+            write_inspection(temporary, inspection)
         sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
         text = strict_json.dumps({**payload, "files": sizes})
         (temporary / RUN_FILE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-        for path in temporary.iterdir():
-            _sync(path)
-        _sync(temporary)
-        _rename(temporary, folder)
+        move_into_place(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _rename(temporary: Path, folder: Path) -> None:
-    """A folder cannot be renamed over a full one: the old one steps aside first, and is then removed."""
+def move_into_place(temporary: Path, folder: Path) -> None:
+    """Syncs a temporary sibling and renames it to `folder`.
+
+    A folder cannot be renamed over a full one: the old one steps aside first, and is then removed.
+    """
+    for path in temporary.iterdir():
+        _sync(path)
+    _sync(temporary)
     aside = folder.parent / f"{REPLACED}{folder.name}-{owner()}-{secrets.token_hex(4)}"
     if folder.exists():
         os.rename(folder, aside)

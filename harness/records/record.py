@@ -12,15 +12,25 @@ import numpy as np
 
 from harness.errors import HarnessError, SpecError
 from harness.records import strict_json
+from harness.records.certificates import certificate_key
 from harness.records.checkpoint import OPTIMIZER, load_checkpoint
 from harness.records.folder import RUN_FILE, SERIES_FILE, checkpoint_file, write_folder
+from harness.records.inspection import KEY as INSPECTION
+from harness.records.inspection import Inspection, read_inspection
+from harness.records.settings_key import setting_key
+from harness.records.shape import shape_problem
+from harness.records.shared_cell import SharedCell
 
 if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
+# What an older one lacks is taken as not measured.
+OLDEST_SCHEMA = 1
 STATUSES = ("done", "failed")
 REQUIRED = {"id": str, "status": str, "cell": dict, "phases": list}
+# Sections whose strings "NaN" and "Infinity" are numbers.
+NUMBERS = ("phases", "test", "timing", "memory")
 # What an epoch's row holds beside metrics.
 NOT_METRICS = frozenset({"epoch", "seconds", "learning_rate", "samples"})
 
@@ -35,7 +45,8 @@ class Record:
 
     data: the contents of run.json. folder: where it lies, None if it was never written.
     memory_series: column -> array with one row per step; memory_checkpoints: phase -> name -> array;
-    both None where they are to be read from `folder` when asked for.
+    both None where they are to be read from `folder` when asked for. shared: what it has in common with others that
+    were read together.
     """
 
     data: Mapping[str, Any]
@@ -43,11 +54,17 @@ class Record:
     model: Any = None
     memory_series: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
     memory_checkpoints: Mapping[str, Mapping[str, np.ndarray]] | None = field(default=None, repr=False)
+    shared: SharedCell | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         cell = self.cell
         name = cell.get("model", {}).get("name")
         return f"Record({self.id}, {name}, {cell.get('backend')}, seed {cell.get('seed')}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        from harness.records.record_html import record_html
+
+        return record_html(self)
 
     @property
     def id(self) -> str:
@@ -66,6 +83,16 @@ class Record:
     @property
     def cell(self) -> dict[str, Any]:
         return self.data["cell"]  # type: ignore[no-any-return]
+
+    @property
+    def setting(self) -> str:
+        """The id of its setting: `setting_key` of its cell."""
+        return setting_key(self.cell) if self.shared is None else self.shared.setting(self.cell.get("labels"))
+
+    @property
+    def certificate(self) -> str | None:
+        """The key of its certificate: `certificate_key` of its cell."""
+        return certificate_key(self.cell) if self.shared is None else self.shared.certificate
 
     @property
     def backend(self) -> str:
@@ -103,10 +130,13 @@ class Record:
 
         return pandas.DataFrame(self.columns)
 
-    @property
+    @cached_property
     def losses(self) -> np.ndarray:
         """float64 [steps]: the total loss (regularisation included) of each step, before its update."""
-        return np.asarray(self.columns.get("loss", ()), dtype=np.float64)
+        # All that most readers want of a series: the other columns would take longer than this one.
+        alone = self.memory_series is None and self.folder is not None and "columns" not in self.__dict__
+        columns = _read_series(self.folder / SERIES_FILE, "loss") if alone and self.folder else self.columns
+        return np.asarray(columns.get("loss", ()), dtype=np.float64)
 
     def checkpoint(self, phase: str) -> dict[str, np.ndarray]:
         """The canonical weights after that phase, {} where none were kept."""
@@ -130,6 +160,17 @@ class Record:
                 return weights
         return {}
 
+    @cached_property
+    def inspection(self) -> Inspection | None:
+        """What a look at the final weights found; None where nobody looked. Raises CorruptRecordError."""
+        data = self.data.get(INSPECTION)
+        if not isinstance(data, Mapping):
+            return None
+        try:
+            return Inspection(data) if self.folder is None else read_inspection(self.folder, data)
+        except ValueError as error:
+            raise CorruptRecordError(str(error)) from None
+
     @property
     def history(self) -> dict[str, list[float]]:
         """Keras's `History.history` over the epochs of all phases; NaN where an epoch lacks a metric."""
@@ -137,7 +178,7 @@ class Record:
         names = list(dict.fromkeys(name for row in rows for name in row if is_metric(name)))
         return {name: [_number(row.get(name)) for row in rows] for name in names}
 
-    @property
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """The final metrics by Keras's names: loss, accuracy, val_..., and test_... of the test split.
 
@@ -158,7 +199,7 @@ class Record:
         windows = [window["seconds"] for phase in self.phases for window in phase.get("windows", [])]
         return float(sum(windows)) if windows else None
 
-    @property
+    @cached_property
     def samples_per_second(self) -> float | None:
         """Examples trained in the windows after warm-up, over their seconds; None without such a window."""
         return self.throughput(self.phases)
@@ -202,12 +243,14 @@ def write_record(
     payload: Mapping[str, Any],
     series: Mapping[str, np.ndarray],
     checkpoints: Mapping[str, Mapping[str, np.ndarray]],
+    inspection: Inspection | None = None,
 ) -> None:
     """Writes one record whole: into a temporary sibling folder, synced to disk, then renamed.
 
     payload: run.json without "schema". series: column -> one value per step, all of one length.
-    checkpoints: phase -> canonical name -> array. A record that is already there is replaced; a kill at
-    any moment leaves either the old or the new one to be found (`Store.clean` finishes the move).
+    checkpoints: phase -> canonical name -> array. inspection: what a look at the model found. A record that
+    is already there is replaced; a kill at any moment leaves either the old or the new one to be found
+    (`Store.clean` finishes the move).
     """
     for key, kind in REQUIRED.items():
         if not isinstance(payload.get(key), kind):
@@ -217,7 +260,8 @@ def write_record(
     lengths = {name: len(column) for name, column in series.items()}
     if len(set(lengths.values())) > 1:
         raise HarnessError(f"the columns of a series have one length, got {lengths}.")
-    write_folder(Path(folder), {"schema": SCHEMA, **payload}, series, checkpoints)
+    found = {} if inspection is None else {INSPECTION: inspection.data}
+    write_folder(Path(folder), {"schema": SCHEMA, **payload, **found}, series, checkpoints, inspection)
 
 
 def read_record(folder: Path | str) -> Record:
@@ -228,15 +272,21 @@ def read_record(folder: Path | str) -> Record:
     folder = Path(folder)
     path = folder / RUN_FILE
     try:
-        data = strict_json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = strict_json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise CorruptRecordError(f"{path}: no readable record ({error}).") from None
     if not isinstance(data, dict):
         raise CorruptRecordError(f"{path}: expected an object, found {type(data).__name__}.")
     _check(path, data)
-    for section in ("phases", "test", "timing", "memory"):
-        if section in data:
-            data[section] = strict_json.to_numbers(data[section])
+    try:
+        for section in NUMBERS if strict_json.NOT_FINITE_TEXT.search(text) else ():
+            if section in data:
+                data[section] = strict_json.to_numbers(data[section])
+    except RecursionError:
+        raise CorruptRecordError(f"{path}: it is nested too deeply.") from None
+    if (problem := shape_problem(data)) is not None:
+        raise CorruptRecordError(f"{path}: {problem}.")
     return Record(data, folder)
 
 
@@ -248,7 +298,7 @@ def _check(path: Path, data: dict[str, Any]) -> None:
             where=str(path),
             hint="Update the harness, or point it at another store.",
         )
-    if schema != SCHEMA or isinstance(schema, bool):
+    if not isinstance(schema, int) or isinstance(schema, bool) or schema < OLDEST_SCHEMA:
         raise CorruptRecordError(f"{path}: schema is {schema!r}, expected {SCHEMA}.")
     for key, kind in REQUIRED.items():
         if not isinstance(data.get(key), kind):
@@ -257,18 +307,22 @@ def _check(path: Path, data: dict[str, Any]) -> None:
         raise CorruptRecordError(f"{path}: status is {data['status']!r}, expected one of {STATUSES}.")
     if not all(isinstance(phase, dict) and isinstance(phase.get("name"), str) for phase in data["phases"]):
         raise CorruptRecordError(f"{path}: every phase needs a name.")
-    for name, size in (data.get("files") or {}).items():
+    files = data.get("files")
+    for name, size in files.items() if isinstance(files, dict) else ():
         file = path.parent / name
         if file.parent != path.parent or not file.is_file() or file.stat().st_size != size:
-            raise CorruptRecordError(f"{file}: missing or not the {size} bytes that were written.")
+            raise CorruptRecordError(f"{path}: {str(name)!r} is missing or not the {size} bytes that were written.")
 
 
-def _read_series(path: Path) -> dict[str, np.ndarray]:
+def _read_series(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """The columns of these names, all where none is named."""
     import pyarrow
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(path)
+        # Many small files: what read_table does to find out that it is one file takes longer than reading it.
+        with pyarrow.parquet.ParquetFile(path) as file:
+            table = file.read(columns=list(names) or None, use_threads=False)
     except (OSError, pyarrow.ArrowInvalid) as error:
         raise CorruptRecordError(f"{path}: no readable series ({error}).") from None
     return {name: table.column(name).to_numpy() for name in table.column_names}

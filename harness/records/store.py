@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SpecError
 from harness.records import folder as folders
-from harness.records.record import CorruptRecordError, Record, read_record
+from harness.records.folder import RUN_FILE
+from harness.records.index import DAMAGED, Entry, Index
+from harness.records.record import NUMBERS, CorruptRecordError, Record, read_record
+from harness.records.shared_cell import SHARED, SharedCell
 
 if TYPE_CHECKING:
     import pandas
@@ -42,27 +47,33 @@ class Store:
 
     def ids(self) -> list[str]:
         """The ids of all folders that may hold a record, sorted."""
-        if not self.cells_path.is_dir():
+        try:
+            with os.scandir(self.cells_path) as found:
+                return sorted(item.name for item in found if ID.fullmatch(item.name) and item.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(p.name for p in self.cells_path.iterdir() if ID.fullmatch(p.name) and p.is_dir())
 
     def get(self, id: str) -> Record | None:
         """The record, or None if there is none or it is damaged (then `notes` says so).
 
         Raises SpecError if it was written by a newer version.
         """
-        folder = self.folder(id)
-        if not folder.is_dir():
+        if not self.folder(id).is_dir():
             return None
+        found = self._whole(id)
+        if isinstance(found, str):
+            self._note(found)
+            return None
+        return found
+
+    def _whole(self, id: str) -> Record | str:
+        """The record, or what is wrong with its folder."""
+        folder = self.folder(id)
         try:
             record = read_record(folder)
         except CorruptRecordError as error:
-            self._note(f"passed over: {error}")
-            return None
-        if record.id != id:
-            self._note(f"passed over: {folder} holds the record of {record.id}.")
-            return None
-        return record
+            return f"passed over: {error}"
+        return record if record.id == id else f"passed over: {folder} holds the record of {record.id}."
 
     def has(self, id: str) -> bool:
         """Whether that cell is finished: a whole record is there, done or failed."""
@@ -70,8 +81,28 @@ class Store:
 
     def records(self) -> list[Record]:
         """All whole records, by id."""
-        found = (self.get(id) for id in self.ids())
-        return [record for record in found if record is not None]
+        entries, contents = self._index.contents(self.ids())
+        self._note_damaged(entries)
+        known: dict[tuple[str, ...], SharedCell] = {}
+        found = []
+        for id, content in contents.items():
+            # Without keys the parts are this record's own.
+            key = tuple(content.parts.values()) or (id,)
+            if key not in known:
+                known[key] = SharedCell(content.data["cell"])
+            found.append(Record(content.data, self.cells_path / id, shared=known[key]))
+        return found
+
+    def entries(self, *, files: bool = False) -> dict[str, Entry]:
+        """id -> how each record ended, whole and damaged ones; from the index where the store is large. files: looks
+        at the files beside run.json as well. `notes` says what was found damaged."""
+        found = self._index.entries(self.ids(), files=files)
+        self._note_damaged(found)
+        return found
+
+    def finished(self) -> dict[str, str]:
+        """id -> "done" or "failed", of every whole record: what a run need not do again."""
+        return {id: entry.status for id, entry in self.entries(files=True).items() if entry.status != DAMAGED}
 
     def clean(self) -> list[str]:
         """Removes what killed writers left; returns a note for each. Call it before a run."""
@@ -80,6 +111,28 @@ class Store:
     def cells(self) -> pandas.DataFrame:
         """One row per record: what it was, how it ended, its figures. Units stand in the column names."""
         return tabulate(self.records())
+
+    @property
+    def _index(self) -> Index:
+        return Index(self.path, "cells", lambda id: f"{self.cells_path}/{id}/{RUN_FILE}", self._read, SHARED,
+                     NUMBERS)
+
+    def _read(self, id: str) -> tuple[Entry, dict[str, Any] | None]:
+        """A record as the index keeps it."""
+        record = self._whole(id)
+        if isinstance(record, str):
+            return Entry(id, DAMAGED, message=record), None
+        reason = record.reason or {}
+        files = {str(name): int(size) for name, size in (record.data.get("files") or {}).items()}
+        seconds = (record.data.get("timing") or {}).get("total_seconds") or 0.0
+        own = (self.folder(id) / RUN_FILE).stat().st_size
+        return Entry(id, record.status, _text(reason.get("kind")), _text(reason.get("message")), float(seconds),
+                     own + sum(files.values()), files), dict(record.data)
+
+    def _note_damaged(self, entries: Mapping[str, Entry]) -> None:
+        for entry in entries.values():
+            if entry.status == DAMAGED and entry.message is not None:
+                self._note(entry.message)
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
@@ -90,13 +143,15 @@ def tabulate(records: list[Record]) -> pandas.DataFrame:
     """The table of `Store.cells`: fixed columns, then one per label axis, then one per final metric."""
     import pandas
 
-    metrics = sorted({name for record in records for name in record.metrics}, key=_metric_order)
+    lines = [(row(record), record.metrics, extra_labels(record)) for record in records]
+    metrics = sorted({name for _, final, _ in lines for name in final}, key=_metric_order)
     # An axis may be called like a metric ("loss"): its column then says that it is a label.
     axes = {
         axis: f"label_{axis}" if axis in metrics else axis
-        for axis in sorted({axis for record in records for axis in extra_labels(record)})
+        for axis in sorted({axis for _, _, labels in lines for axis in labels})
     }
-    rows = [{**row(record), **{axes[axis]: text for axis, text in extra_labels(record).items()}} for record in records]
+    rows = [{**final, **figures, **{axes[axis]: text for axis, text in labels.items()}}
+            for figures, final, labels in lines]
     labels = list(axes.values())
     left, right = FIXED[: FIXED.index("status")], FIXED[FIXED.index("status") :]
     columns = [*left, *labels, *right, *(name for name in metrics if name not in FIXED)]
@@ -107,12 +162,11 @@ def tabulate(records: list[Record]) -> pandas.DataFrame:
 
 
 def row(record: Record) -> dict[str, Any]:
-    """One line of the table of cells, labels aside; None where a figure was not measured."""
+    """One line of the table of cells, labels and metrics aside; None where a figure was not measured."""
     cell, execution = record.cell, record.cell.get("execution") or {}
     timing, memory = record.data.get("timing") or {}, record.data.get("memory") or {}
     reason = record.reason
     return {
-        **record.metrics,
         "id": record.id,
         "model": model_label(record),
         "data": data_label(record),
@@ -169,6 +223,10 @@ def extra_labels(record: Record) -> dict[str, str]:
     """The labels of those axes of the matrix that have no column of their own."""
     labels = record.cell.get("labels") or {}
     return {str(axis): str(text) for axis, text in labels.items() if axis not in FIXED}
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _metric_order(name: str) -> tuple[int, bool, str]:

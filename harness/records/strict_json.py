@@ -7,12 +7,17 @@ nobody looked at.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+NOT_FINITE_TEXT = re.compile('"(?:NaN|-?Infinity)"')
+# What may be a number too large, or only digits inside a text.
+HUGE = re.compile(r"\d{19}|[eE]\+?\d{3}")
 # Keys whose value is text, even where the text reads "NaN".
 TEXT_KEYS = frozenset({"name", "phase", "program", "message", "kind"})
 
@@ -32,6 +37,10 @@ def to_plain(value: Any) -> Any:
 
 def dumps(value: Any, indent: int | None = 1) -> str:
     """Strict JSON text, keys in the order given. Raises TypeError for what JSON cannot hold."""
+    if indent is None:
+        # What is large is written in one line, and mostly holds neither NumPy's numbers nor what is not finite.
+        with contextlib.suppress(ValueError, TypeError):
+            return json.dumps(value, ensure_ascii=False, allow_nan=False)
     return json.dumps(to_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
@@ -41,12 +50,28 @@ def canonical(value: Any) -> str:
 
 
 def loads(text: str) -> Any:
-    """Raises ValueError for anything that is not strict JSON (a bare NaN included)."""
-    return json.loads(text, parse_constant=_refuse)
+    """Raises ValueError for anything that is not strict JSON (a bare NaN included), and for a number that no reader
+    can hold: an integer beyond 64 bits, a float beyond the largest."""
+    if HUGE.search(text) is None:
+        return json.loads(text, parse_constant=_refuse)
+    return json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_float)
 
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"the bare constant {constant} is not JSON")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
+        raise ValueError(f"the number {text[:20]}... is beyond 64 bits")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is beyond every float")
+    return value
 
 
 def to_numbers(value: Any) -> Any:

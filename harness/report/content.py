@@ -13,14 +13,16 @@ from typing import Any
 
 from harness.analysis.certification import Certificates
 from harness.analysis.curves import Curve
+from harness.analysis.games import games_played
 from harness.analysis.sequential import LOOKS
 from harness.analysis.settings import Setting, settings
 from harness.analysis.two_by_two import two_by_two
 from harness.analysis.verdict import Blocks, Verdict, which
 from harness.records.record import Record
-from harness.report import block_tables, tables
+from harness.report import block_tables, games, inspection, tables
 from harness.report import two_by_two as ways
 from harness.report.figures import learning_figure, learning_metrics
+from harness.report.large import MOST_PICTURES, pictured
 from harness.report.tables import Table
 from harness.report.training import CertificateView, views
 from harness.report.wording import shown
@@ -52,10 +54,12 @@ class Content:
     answers: Table
     training: list[CertificateView]
     plots: list[Plot]
+    inspections: list[inspection.InspectionView]
     blocks: Table
     throughput: Table
     phases: Table
     ways: Table
+    games: Table
     failed: Table
     environments: Table
     unknown: list[str]
@@ -86,7 +90,8 @@ def content(
     experiment, certificates, said = experiment or {}, certificates or {}, list(notes)
     verdict = verdict_of(records, experiment, certificates, blocks)
     found = settings(records)
-    training = views(verdict, certificates, said)
+    drawn = pictured(found, said)
+    training = views(verdict, certificates, said, MOST_PICTURES)
     name = shown(experiment.get("name") or "experiment")
     return Content(
         title=name,
@@ -96,11 +101,13 @@ def content(
         badges=_badges(verdict),
         answers=tables.answers(verdict),
         training=training,
-        plots=[plot for setting in found if (plot := _plot(setting)) is not None],
+        plots=[plot for setting in drawn if (plot := _plot(setting)) is not None],
+        inspections=inspection.views(drawn, said),
         blocks=block_tables.blocks(verdict),
         throughput=tables.throughput(found),
         phases=tables.phases(found),
         ways=ways.table(two_by_two(records)),
+        games=games.table(games_played(records)),
         failed=tables.failed(verdict, block_tables.without_result(verdict)),
         environments=tables.environments(records),
         unknown=[shown(sentence) for sentence in verdict.unknown],

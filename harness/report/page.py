@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from harness.report.content import Content
+from harness.report.large import shortened
 from harness.report.tables import Table
 
 
@@ -32,7 +33,7 @@ def template(name: str) -> Any:
 
 def to_html(page: Content) -> str:
     """The self-contained page. Everything is escaped but the SVG, which matplotlib has escaped."""
-    return template("report.html").render(page=page)  # type: ignore[no-any-return]
+    return template("report.html").render(page=shortened(page))  # type: ignore[no-any-return]
 
 
 def to_fragment(page: Content) -> str:
@@ -42,6 +43,7 @@ def to_fragment(page: Content) -> str:
 
 def to_markdown(page: Content) -> str:
     """The page as Markdown; the curves are in report.html, their numbers in report.json."""
+    page = shortened(page)
     lines = [
         f"# {escaped(page.title)}",
         "",
@@ -52,8 +54,10 @@ def to_markdown(page: Content) -> str:
     ]
     lines += [f"- {escaped(question)} **{escaped(answer)}**" for question, answer in page.badges]
     lines += ["", *_table(page.answers), *_training(page)]
+    lines += _inspections(page)
     lines += [*_table(page.blocks), *_table(page.throughput), *_table(page.phases)]
     lines += _table(page.ways) if page.ways.rows else []
+    lines += _table(page.games) if page.games.rows else []
     lines += _sentences("What is not known", page.unknown)
     lines += _table(page.failed) if page.failed.rows else ["## Failed cells", "", "None.", ""]
     lines += _sentences("Notes", page.notes)
@@ -74,6 +78,23 @@ def _training(page: Content) -> list[str]:
             lines += [f"- {escaped(text)}" for text in (*phase.signs, *phase.lines)] + [""]
         lines += [f"- {escaped(note)}" for note in view.notes] + [""]
     return lines if page.training else [*lines, "Nothing was run in both frameworks.", ""]
+
+
+def _inspections(page: Content) -> list[str]:
+    """Classes and texts; matrices and images are drawn in report.html, their numbers in report.json."""
+    lines = ["## What the models say", ""] if page.inspections else []
+    for view in page.inspections:
+        lines += [f"### {escaped(view.title)}", ""]
+        for output in view.classes:
+            tables = [output.scores, output.confusions, *([output.apart] if output.apart else [])]
+            lines += [part for table in tables for part in _titled(table)]
+        lines += _titled(view.texts) if view.texts else []
+    return lines
+
+
+def _titled(table: Table) -> list[str]:
+    return [f"{escaped(table.title)}. {escaped(table.caption)}".strip(), "", *_rows(table)] if table.rows else \
+        [f"{escaped(table.title)}: none. {escaped(table.caption)}".strip(), ""]
 
 
 def escaped(text: str) -> str:

@@ -178,11 +178,13 @@ def failed(verdict: Verdict, blocks: Sequence[list[str]] = ()) -> Table:
 def environments(records: Sequence[Record]) -> Table:
     """A row per distinct environment and backend, with what was read back at run time."""
     rows: dict[tuple[str, ...], int] = {}
+    # Records of a large store share what is equal: each is put into words once.
+    known: dict[tuple[str, int], tuple[str, ...]] = {}
     for record in sorted(records, key=lambda record: (record.backend, record.id)):
         told = record.environment
         if not told:
             continue
-        row = (
+        row = known.get((record.backend, id(told))) or (
             backend_title(record.backend),
             shown(told.get("machine")),
             shown(told.get("cpu")),
@@ -194,6 +196,7 @@ def environments(records: Sequence[Record]) -> Table:
             shown(_listing(told.get("precision"))),
             shown(told.get("platform")),
         )
+        known[record.backend, id(told)] = row
         rows[row] = rows.get(row, 0) + 1
     columns = ["framework", "machine", "cpu", "cores", "gpu", "python", "versions", "threads", "precision"]
     return Table(

@@ -73,12 +73,13 @@ def view(certificate: Certificate, title: str, runs: str | None = None, *, brief
         [shown(note) for note in ([cost] if cost else []) + list(certificate.notes)])
 
 
-def views(verdict: Verdict, certificates: Mapping[str, Mapping[str, Any]], notes: list[str]) -> list[CertificateView]:
-    """One for every comparison that has runs in both frameworks. What cannot be read is said in `notes`."""
+def views(
+    verdict: Verdict, certificates: Mapping[str, Mapping[str, Any]], notes: list[str], most: int | None = None,
+) -> list[CertificateView]:
+    """One for every comparison that has runs in both frameworks, of the first `most` of them. What cannot be read is
+    said in `notes`."""
     found = []
-    for comparison in verdict.comparisons:
-        if not comparison.seeds:
-            continue
+    for comparison in [comparison for comparison in verdict.comparisons if comparison.seeds][:most]:
         proof, title = comparison.certification, comparison.setting.title
         runs = proof.whole_runs.sentence if proof.whole_runs is not None else None
         made = None

@@ -14,7 +14,9 @@ def shown(value: Any) -> str:
     """Text without control characters or lone surrogates; None becomes a dash."""
     if value is None:
         return ABSENT
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    if (text := str(value)).isprintable():
+        return text
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return "".join(letter if letter.isprintable() or letter == " " else " " for letter in text)
 
 

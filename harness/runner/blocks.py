@@ -11,7 +11,7 @@ there, and everything else can be killed at any moment.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,9 +23,10 @@ from harness.analysis.sequential import judge_blocks, next_look
 from harness.backends import BACKENDS
 from harness.errors import SpecError, did_you_mean
 from harness.records.blocks import DONE, DROPPED, FAILED, Block, blocks_of, write_block
-from harness.records.settings_key import setting_cell, setting_key
+from harness.records.settings_key import setting_cell
 from harness.records.store import Store
 from harness.runner.cell import opening
+from harness.runner.identity import setting_of
 from harness.runner.largest_batch import JOB as LARGEST_BATCH_JOB
 from harness.runner.locks import FileLock
 from harness.runner.matrix import Cell
@@ -94,7 +95,7 @@ def settings_to_time(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     """Setting -> its cells, of every setting that both backends run with one seed at least."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        found.setdefault(setting_key(opening(cell, "")["cell"]), []).append(cell)
+        found.setdefault(setting_of(cell), []).append(cell)
     return {key: group for key, group in found.items() if _paired_seeds(group)}
 
 
@@ -235,9 +236,9 @@ class Blocks:
         """Every setting that can be timed."""
         found = []
         for key, group in self.groups.items():
-            seeds = [seed for seed in _paired_seeds(group) if not self._failed(group, seed)]
-            if seeds:
-                found.append(TimedSetting(_pair(key, group, seeds[0]), self.store, self.settings.timing, self.margin,
+            seed = next((seed for seed in _paired_seeds(group) if not self._failed(group, seed)), None)
+            if seed is not None:
+                found.append(TimedSetting(_pair(key, group, seed), self.store, self.settings.timing, self.margin,
                                           self.machine, self.settings.more, self.retry_failed,
                                           measure=self.primary if self.primary in BLOCK_MEASURES else MEASURE))
         return found
@@ -266,29 +267,41 @@ class Blocks:
                     # Another driver may have run it while this one waited.
                     if setting.standing().wants:
                         self._one(setting, halves)
-            settings = [setting for setting in settings if self._goes_on(setting)]
+            settings = [setting for setting in settings if self.goes_on(setting)]
 
     def _one(self, setting: TimedSetting, halves: Halves) -> None:
-        pair, before = setting.pair, setting.standing()
-        number = setting.next_number()
-        about = {"setting": pair.id, "title": pair.title, "number": number, "backends": list(pair.backends)}
-        self.tell({"event": "block_started", **about, "done": before.done, "target": before.target})
+        pair, before, number = setting.pair, setting.standing(), setting.next_number()
+        self.begun(setting, number, before)
         block = halves.block(pair, number)
         write_block(self.store.path, block)
         if halves.search_batches(pair, block):
             write_block(self.store.path, block)
+        self.ended(setting, block, before)
+
+    def begun(self, setting: TimedSetting, number: int, before: Standing) -> None:
+        """Tells that a block is being timed."""
+        self.tell({"event": "block_started", **_about(setting, number), "done": before.done, "target": before.target})
+
+    def ended(self, setting: TimedSetting, block: Mapping[str, Any], before: Standing) -> None:
+        """Tells how a block, which is in the store by now, ended. before: where its setting stood when it began."""
         after = setting.standing()
         reason = None if block["reason"] is None else {key: block["reason"][key] for key in ("kind", "message")}
-        self.tell({"event": "block_finished", **about, "status": block["status"], "reason": reason,
-                   "done": after.done, "target": max(after.target, after.done), "look": before.target,
-                   "ratio": after.ratio, "seconds": block["seconds"]})
+        self.tell({"event": "block_finished", **_about(setting, block["number"]), "status": block["status"],
+                   "reason": reason, "done": after.done, "target": max(after.target, after.done),
+                   "look": before.target, "ratio": after.ratio, "seconds": block["seconds"]})
 
-    def _goes_on(self, setting: TimedSetting) -> bool:
+    def goes_on(self, setting: TimedSetting) -> bool:
+        """Whether a setting wants more blocks; tells why not where that is no decision."""
         standing = setting.standing()
         if standing.reason is not None:
             self.tell({"event": "blocks_stopped", "setting": setting.pair.id, "title": setting.pair.title,
                        "reason": standing.reason})
         return standing.wants
+
+
+def _about(setting: TimedSetting, number: int) -> dict[str, Any]:
+    pair = setting.pair
+    return {"setting": pair.id, "title": pair.title, "number": number, "backends": list(pair.backends)}
 
 
 def _pair(key: str, group: Sequence[Cell], seed: int) -> Pair:

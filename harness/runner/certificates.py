@@ -16,9 +16,10 @@ from typing import Any
 from harness.certify.certificate import DIFFERENT, NOT_CERTIFIED, Certificate
 from harness.errors import HarnessError
 from harness.plan.finetune import model_of_phase
-from harness.records.certificates import certificate_key, read_certificates, write_certificate
+from harness.records.certificates import read_certificates, write_certificate
 from harness.records.store import Store
-from harness.runner.cell import now, opening
+from harness.runner.cell import now
+from harness.runner.identity import certificate_of
 from harness.runner.matrix import Cell
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -47,7 +48,7 @@ def due(cells: Sequence[Cell], store: Store, again: bool = False) -> list[Due]:
     known = read_certificates(store.path)
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
-        key = certificate_key(opening(cell, "")["cell"])
+        key = certificate_of(cell)
         if key is not None:
             groups.setdefault(key, []).append(cell)
     return [
@@ -63,13 +64,14 @@ def certify_cells(missing: Sequence[Due], store: Store, certifier: Certifier, te
         began = time.monotonic()
         place = {"key": item.key, "title": item.title, "index": index + 1, "of": len(missing)}
         tell({"event": "certifying", **place})
-        made = replace(_certificate(item.cell, certifier, tell), key=item.key)
+        made = replace(certificate_of_cell(item.cell, certifier, tell), key=item.key)
         write_certificate(store.path, item.key, {**made.to_data(), "made_at": now()})
         tell({"event": "certified", **place, "label": made.label, "sentence": made.sentence,
               "seconds": time.monotonic() - began})
 
 
-def _certificate(cell: Cell, certifier: Certifier, tell: OnEvent) -> Certificate:
+def certificate_of_cell(cell: Cell, certifier: Certifier, tell: OnEvent) -> Certificate:
+    """What the certifier makes of a cell; what goes wrong becomes a certificate too."""
     try:
         made = certifier(cell, tell)
     except HarnessError as error:

@@ -9,13 +9,14 @@ from harness.errors import SpecError
 from harness.plan.compiler import compile_outputs, compile_variables
 from harness.plan.finetune import model_of_phase
 from harness.runner.dependencies import ordered
-from harness.runner.matrix import Cell, cells, content_hash
+from harness.runner.identity import shared
+from harness.runner.matrix import Cell, cells
 from harness.runner.models import load_dataset
 from harness.runner.pretrained import first_weights
 from harness.spec.experiment import Experiment
-from harness.spec.explicit import explicit
 from harness.spec.recipe import check_metrics
-from harness.training.run import Job, phase_dataset, plan_phase, start_of_phase
+from harness.spec.remat import check_remat
+from harness.training.run import Job, game_plan, phase_dataset, plan_phase, start_of_phase
 
 
 def check(experiment: Experiment, *, with_data: bool = True) -> list[Cell]:
@@ -27,12 +28,12 @@ def check(experiment: Experiment, *, with_data: bool = True) -> list[Cell]:
     found = cells(experiment, with_data=with_data)
     if not found:
         raise SpecError("the matrix is empty: everything is excluded.", where=experiment.where("exclude"))
-    seen: set[str] = set()
+    seen: set[Any] = set()
     for cell in found:
-        # Seed and backend change nothing about what fits what.
-        key = content_hash([cell.model.to_data(), explicit(cell.data), explicit(cell.recipe), cell.execution.precision])
-        if key not in seen:
-            seen.add(key)
+        # Seed and backend change nothing about what fits what, nor do the rates of an optimizer.
+        form = shared(cell).form
+        if form not in seen:
+            seen.add(form)
             try:
                 check_cell(cell) if with_data else check_names(cell)
             except SpecError as error:
@@ -46,9 +47,12 @@ def check(experiment: Experiment, *, with_data: bool = True) -> list[Cell]:
 def check_cell(cell: Cell) -> None:
     """Compiles every phase of a cell as a training would. Raises SpecError or DataError."""
     job = _job(cell)
+    if cell.recipe.deep_q_learning is not None:
+        game_plan(job)
     spec, state = cell.model, None
     for index, phase in enumerate(cell.recipe.resolved_phases()):
         spec = model_of_phase(spec, phase)
+        check_remat(spec, cell.execution.remat)
         state = start_of_phase(job, spec, phase, index, state)
         job.checkpoint_of = _giving(state)
         plan, _, _ = plan_phase(job, spec, phase, index, state, phase_dataset(job, phase))
@@ -61,6 +65,7 @@ def check_names(cell: Cell) -> None:
     spec = cell.model
     for phase in cell.recipe.resolved_phases():
         spec = model_of_phase(spec, phase)
+        check_remat(spec, cell.execution.remat)
         assert phase.loss is not None
         outputs = compile_outputs(spec, phase.loss, phase.loss_weights)
         compile_variables(spec, phase)
@@ -73,7 +78,7 @@ def _job(cell: Cell) -> Job:
 
     backend: Any = Named()
     return Job(cell.model, cell.recipe, load_dataset(cell.data, cell.folder), backend, cell.execution, seed=cell.seed,
-               dataset_of=lambda data: load_dataset(data, cell.folder), base=cell.folder,
+               dataset_of=lambda data: load_dataset(data, cell.folder), base=cell.folder, source=cell.data.source,
                weights=first_weights(cell.model, cell.recipe, cell.seed, cell.folder))
 
 

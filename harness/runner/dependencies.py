@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.backends import BACKENDS
 from harness.errors import SpecError
-from harness.runner.matrix import Cell, content_hash
-from harness.spec.explicit import explicit
+from harness.runner.identity import shared
+from harness.runner.matrix import Cell
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,37 @@ def needs(cell: Cell, cells: Sequence[Cell]) -> list[Need]:
     The twin is the cell of the other backend that is the same up to that phase; of several the one with the
     same recipe throughout. Raises SpecError if the matrix has none.
     """
+    return _needs(cell, _Twins(cells))
+
+
+class _Twins:
+    """Cells by what a twin is found by; sorted through once for each index of a phase that starts from a twin."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.cells = cells
+        self._known: dict[int, dict[tuple[Any, ...], list[Cell]]] = {}
+
+    def of(self, cell: Cell, index: int, backend: str) -> list[Cell]:
+        """The cells of that backend that are the same up to the phase of that index, in their order."""
+        if index not in self._known:
+            known = self._known[index] = {}
+            for other in self.cells:
+                known.setdefault(self._key(other, index, other.backend), []).append(other)
+        return list(self._known[index].get(self._key(cell, index, backend), ()))
+
+    @staticmethod
+    def _key(cell: Cell, index: int, backend: str) -> tuple[Any, ...]:
+        common = shared(cell)
+        return backend, cell.seed, common.digest, common.until(index)
+
+
+def _needs(cell: Cell, known: _Twins) -> list[Need]:
     found = []
-    phases = cell.recipe.resolved_phases()
+    phases = shared(cell).phases
     for index, phase in enumerate(phases):
         if phase.start_from not in BACKENDS or phase.start_from == cell.backend:
             continue
-        before = _until(cell, index)
-        twins = [
-            other for other in cells
-            if other.backend == phase.start_from and other.content == cell.content and _until(other, index) == before
-        ]
+        twins = known.of(cell, index, phase.start_from)
         if not twins:
             raise SpecError(
                 f"start_from: {phase.start_from} needs the {phase.start_from} run of {cell.title!r}, which is not part "
@@ -48,7 +70,8 @@ def needs(cell: Cell, cells: Sequence[Cell]) -> list[Need]:
 
 def ordered(cells: Sequence[Cell]) -> list[tuple[Cell, list[Need]]]:
     """The cells in their order, but each after those that it needs. Raises SpecError for a circle."""
-    wanted = {cell.id: needs(cell, cells) for cell in cells}
+    twins = _Twins(cells)
+    wanted = {cell.id: _needs(cell, twins) for cell in cells}
     done: dict[str, Cell] = {}
 
     def visit(cell: Cell, path: tuple[str, ...]) -> None:
@@ -63,8 +86,3 @@ def ordered(cells: Sequence[Cell]) -> list[tuple[Cell, list[Need]]]:
     for cell in cells:
         visit(cell, ())
     return [(cell, wanted[cell.id]) for cell in done.values()]
-
-
-def _until(cell: Cell, index: int) -> str:
-    """What was trained before the phase of that index."""
-    return content_hash([explicit(phase) for phase in cell.recipe.resolved_phases()[:index]])

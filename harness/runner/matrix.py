@@ -13,15 +13,15 @@ from typing import Any
 
 from harness.backends import BACKENDS
 from harness.errors import SpecError, did_you_mean
+from harness.runner.identity import shared
 from harness.runner.labels import axis_labels
-from harness.runner.models import ModelSource, dataset_identity
 from harness.runner.pretrained import weights_digest
+from harness.runner.settling import Settling
 from harness.spec.dataset import DatasetSpec
 from harness.spec.execution import Execution
 from harness.spec.experiment import Experiment, Variant
 from harness.spec.explicit import explicit
 from harness.spec.model import ModelSpec
-from harness.spec.overrides import located
 from harness.spec.recipe import Recipe
 
 # Part of every id: raised when the same cell would give other numbers than before (CHANGELOG: Results).
@@ -33,7 +33,7 @@ class Cell:
     """One run. labels: axis -> short text, for people; they and the experiment's name are not part of the id.
 
     model_name: how the experiment names the model. identity: what the data's source is known by (file hashes).
-    folder: where relative paths start.
+    folder: where relative paths start. inspect: whether the trained model is looked at.
     """
 
     model: ModelSpec
@@ -47,20 +47,17 @@ class Cell:
     experiment: str | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    inspect: bool = True
 
     @cached_property
     def id(self) -> str:
         """16 hexadecimal characters: the same on every machine for the same content."""
-        return content_hash({**self.content, "backend": self.backend, "recipe": explicit(self.recipe)})
+        return shared(self).cell_id(self.backend, self.seed)
 
-    @cached_property
+    @property
     def content(self) -> dict[str, Any]:
         """What the twins in the other backends share, the recipe apart."""
-        return {
-            "results_version": RESULTS_VERSION, "model": self.model.to_data(), "data": explicit(self.data),
-            "identity": dict(self.identity), "execution": explicit(self.execution), "seed": self.seed,
-            "checkpoints": checkpoint_hashes(self.recipe, self.folder),
-        }
+        return {**shared(self).content, "seed": self.seed}
 
     @property
     def title(self) -> str:
@@ -77,6 +74,7 @@ class Cell:
             "recipe": explicit(self.recipe), "backend": self.backend, "execution": explicit(self.execution),
             "seed": self.seed, "labels": dict(self.labels), "experiment": self.experiment,
             "identity": dict(self.identity), "folder": None if self.folder is None else str(self.folder),
+            "inspect": self.inspect,
         }
 
     @classmethod
@@ -86,7 +84,7 @@ class Cell:
             data=DatasetSpec.parse(data["data"]), recipe=Recipe.parse(data["recipe"]), backend=data["backend"],
             execution=Execution.parse(data["execution"]), seed=data["seed"], labels=data["labels"],
             experiment=data["experiment"], identity=data["identity"],
-            folder=None if data["folder"] is None else Path(data["folder"]),
+            folder=None if data["folder"] is None else Path(data["folder"]), inspect=data.get("inspect", True),
         )
 
 
@@ -132,7 +130,7 @@ def expand(experiment: Experiment, *, with_data: bool = True) -> Iterator[Cell]:
                     raise SpecError(f"unknown backend {value!r}.", where=experiment.where("matrix", axis, index),
                                     hint=did_you_mean(value, BACKENDS))
     labels = {axis: axis_labels(values) for axis, values in experiment.axes.items()}
-    models = ModelSource(experiment.folder, with_data=with_data)
+    settle = Settling(experiment, with_data=with_data)
     outer = [axis for axis in experiment.axes if axis not in ("backend", "seed")]
     for variant in experiment.variants or (None,):
         for chosen in product(*(range(len(experiment.axes[axis])) for axis in outer)):
@@ -142,7 +140,7 @@ def expand(experiment: Experiment, *, with_data: bool = True) -> Iterator[Cell]:
                 indices = {**place, **picked}
                 if _excluded(experiment, variant, indices, labels):
                     continue
-                settled = settled or _settle(experiment, variant, place, models)
+                settled = settled or settle(variant, place)
                 yield _cell(experiment, variant, indices, labels, settled)
 
 
@@ -167,23 +165,6 @@ def _excluded(
     return any(all(matches(axis, wanted) for axis, wanted in item.items()) for item in experiment.exclude)
 
 
-def _settle(
-    experiment: Experiment, variant: Variant | None, place: Mapping[str, int], models: ModelSource,
-) -> dict[str, Any]:
-    """What the cells of one combination share: data, recipe, execution, model."""
-    settings = experiment.settings({axis: experiment.axes[axis][index] for axis, index in place.items()}, variant)
-    data, recipe = DatasetSpec.parse(settings["data"]), Recipe.parse(settings["recipe"])
-    keys: tuple[Any, ...] = ("matrix", "model", place["model"]) if "model" in place else ("model",)
-    if variant is not None and variant.changes.get("model") is not None:
-        keys = ("variants", experiment.variants.index(variant), "model")
-    with located(experiment.document, keys, None):
-        name, model = models.load(settings["model"], data)
-    with located(experiment.document, ("data",), settings["data"]):
-        identity = dataset_identity(data, experiment.folder) if models.with_data else {}
-    return {"data": data, "recipe": recipe, "execution": Execution.parse(settings["execution"]), "model": model,
-            "model_name": name, "identity": identity}
-
-
 def _cell(
     experiment: Experiment, variant: Variant | None, indices: Mapping[str, int], labels: Mapping[str, list[str]],
     settled: Mapping[str, Any],
@@ -193,5 +174,5 @@ def _cell(
     return Cell(
         **settled, backend=experiment.axes["backend"][indices["backend"]],
         seed=experiment.axes["seed"][indices["seed"]], labels=named, experiment=experiment.name,
-        folder=experiment.folder,
+        folder=experiment.folder, inspect=experiment.inspect,
     )

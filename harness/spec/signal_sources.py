@@ -69,6 +69,8 @@ class SpokenDigits(_Recordings):
 
     Spoken once into the cache folder: by every voice in every variant, at every speed (words a minute) and pitch (0 to
     99). held_out: the variants of the test set, which are not trained on; none: split as `split` says.
+    words: so many digits one after the other in every example, as many examples as there are words, drawn with `seed`,
+    each of one voice throughout; y is then [n, words] of 1 to 10, as the loss "ctc" wants it, whose blank is 0.
     """
 
     voices: Texts = Field(
@@ -79,6 +81,8 @@ class SpokenDigits(_Recordings):
     speeds: tuple[Annotated[int, Field(ge=80, le=450)], ...] = Field(default=(130, 160, 190), min_length=1)
     pitches: tuple[Annotated[int, Field(ge=0, le=99)], ...] = Field(default=(35, 65), min_length=1)
     held_out: Texts = ()
+    words: int = Field(default=1, ge=1, le=20)
+    seed: int = Field(default=0, ge=0)
 
 
 class Audio(FileSource, _Recordings):

@@ -147,6 +147,29 @@ def test_progress_without_a_terminal_is_plain_lines(tmp_path: Path, monkeypatch:
     assert json.loads(streams.out)["cells"] == 6
 
 
+def test_every_event_as_a_line_of_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture):
+    pretend(monkeypatch, tmp_path / "r", failed=True)
+    assert main(["run", "e.yaml", "--json-events"]) == 1
+    streams = capsys.readouterr()
+    events = [json.loads(line) for line in streams.out.splitlines()]
+    assert [event["event"] for event in events] == [*(event["event"] for event in EVENTS), "answer"]
+    assert all(event["time"].startswith("20") for event in events)
+    assert (events[-1]["exit_code"], len(events[-1]["failed"])) == (1, 1)
+    assert streams.err == ""
+    assert main(["run", "e.yaml", "--json-events", "--json"]) == 4
+
+
+def test_an_interrupted_stream_of_events_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Capture):
+    def run(*arguments, **options):
+        raise Interrupted("interrupted with 1 of 2 cells finished.")
+
+    monkeypatch.setattr(harness.runner.driver, "run", run)
+    assert main(["run", "e.yaml", "--json-events"]) == 2
+    streams = capsys.readouterr()
+    assert json.loads(streams.out)["event"] == "interrupted"
+    assert "1 of 2 cells" in streams.err
+
+
 def test_a_failed_cell_is_a_failed_condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture):
     pretend(monkeypatch, tmp_path / "r", failed=True)
     assert main(["run", "e.yaml", "--json"]) == 1
@@ -215,6 +238,23 @@ def test_a_terminal_gets_a_live_display():
     text = terminal.getvalue()
     assert "pretrain 2/5, loss 0.25, 45,000 samples/s" in text
     assert "1/3 cells" in text
+
+
+def test_a_live_display_of_cells_side_by_side_and_of_the_last_failures():
+    terminal = Terminal()
+    with progress_display(terminal) as display:
+        display(EVENTS[0])
+        for number in range(10):
+            display({"event": "cell_started", "id": f"{number}", "title": f"cell {number}"})
+        display({"event": "step", "id": "1", "phase": "pretrain", "epoch": 2, "epochs": 5, "step": 1, "steps": 2,
+                 "loss": 0.25, "samples_per_second": None})
+        display({"event": "cell_finished", "id": "0", "title": "cell 0", "status": "failed", "seconds": 2.0,
+                 "reason": {"kind": "killed", "message": "by\nsignal 9"}})
+    text = terminal.getvalue()
+    assert "cell 1: pretrain 2/5, loss 0.25" in text
+    assert "9 running" in text
+    assert "and 1 more cells beside them" in text
+    assert "failed: cell 0: killed: by signal 9" in text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3.21, "3.2 s"), (42.4, "42 s"), (150, "2 min"), (7200, "2.0 h")])

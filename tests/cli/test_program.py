@@ -15,7 +15,8 @@ from harness.cli.output import byte_size, plain, table
 
 Capture = pytest.CaptureFixture[str]
 VERBS = ["init", "show", "check", "plan", "import", "export", "merge-lora", "generate", "twin", "certify",
-         "explain", "run", "report", "which", "pairs", "ls", "status", "doctor", "schema"]
+         "explain", "run", "report", "bundle", "which", "compare", "pairs", "ls", "status", "rm", "gc", "merge",
+         "doctor", "schema"]
 HEAVY = {"tensorflow", "keras", "torch", "numpy", "pandas", "matplotlib", "scipy", "sklearn", "pyarrow"}
 EXPERIMENT = "model: mlp\nrecipe: {phases: [{name: pretrain, freeze: [hidden_1]}]}\nmatrix: {seed: [0, 1]}\n"
 

@@ -79,7 +79,8 @@ def test_layout_and_resume(tmp_path):
     assert written["verdict"] == {"primary": "samples_per_second", "margin": 0.03, "accuracy_margin": 0.005,
                                   "target": None, "tier": None}
     ids = Store(folder).ids()
-    assert sorted(path.name for path in folder.iterdir()) == ["cells", "experiment.json", "logs", "starts.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cells", "experiment.json", "logs", "planned.txt", "starts.txt"]
     assert sorted(path.name for path in (folder / "cells" / ids[0]).iterdir()) == [
         "pretrain.safetensors", "run.json", "series.parquet"
     ]

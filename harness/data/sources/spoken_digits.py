@@ -28,7 +28,7 @@ Utterance = tuple[str, str, int, int, int]  # voice, variant, speed, pitch, digi
 
 
 def read(source: SpokenDigits, base: Path | None) -> Raw:
-    """x float32 [n, rate * seconds], y int64 [n]; a test set of other variants where some are held out."""
+    """x float32 [n, rate * seconds], y int64 [n] or [n, words]; a test set of other variants if some are held out."""
     unknown = set(source.held_out) - set(source.variants)
     if unknown or (source.held_out and set(source.held_out) == set(source.variants)):
         raise DataError(f"held_out: expected some but not all of the variants, got {', '.join(source.held_out)}.",
@@ -36,18 +36,31 @@ def read(source: SpokenDigits, base: Path | None) -> Raw:
     utterances = list(product(source.voices, source.variants, source.speeds, source.pitches, range(10)))
     samples = round(source.rate * source.seconds)
     sounds = _spoken(source, utterances)
-    x = np.stack([fitted(sound, samples) for sound in sounds]).astype(np.float32) / 32767
     y = np.array([digit for *_, digit in utterances], np.int64)
+    if source.words > 1:
+        sounds, y = _in_a_row(source, sounds)
+    x = np.stack([fitted(sound, samples) for sound in sounds]).astype(np.float32) / 32767
     held = np.array([variant in source.held_out for _, variant, *_ in utterances])
     everything = Arrays({"x": x}, {"y": y})
-    raw = Raw(everything, classes=10, rate=source.rate)
+    raw = Raw(everything, classes=10 + (source.words > 1), rate=source.rate)
     if held.any():
         raw.train, raw.test = everything.take(np.flatnonzero(~held)), everything.take(np.flatnonzero(held))
-    raw.vocabularies["y"] = Vocabulary(DIGITS)
+    raw.vocabularies["y"] = Vocabulary(DIGITS) if source.words == 1 else Vocabulary(("", *DIGITS), padding=0)
     longer = sum(len(sound) > samples for sound in sounds)
-    raw.notes.append(f"Spoken by {_version()}; {longer} of {len(sounds)} words are longer than {source.seconds:g} s "
+    raw.notes.append(f"Spoken by {_version()}; {longer} of {len(sounds)} sounds are longer than {source.seconds:g} s "
                      "and lose their end.")
     return raw
+
+
+def _in_a_row(source: SpokenDigits, sounds: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """As many sounds as before, each of `words` digits by one speaker, and their labels from 1, [n, words].
+
+    sounds: ten of each speaker after the other, in the digits' order.
+    """
+    digits = np.random.default_rng(source.seed).integers(0, 10, (len(sounds), source.words))
+    speakers = np.arange(len(sounds)) // 10 * 10
+    return [np.concatenate([sounds[speaker + digit] for digit in row])
+            for speaker, row in zip(speakers, digits, strict=True)], digits.astype(np.int64) + 1
 
 
 def identity(source: SpokenDigits, base: Path | None) -> dict[str, Any]:
