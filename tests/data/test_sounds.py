@@ -118,6 +118,21 @@ def test_digits_are_spoken_once(speaker):
     assert identity({"spoken_digits": SPOKEN})["espeak-ng"] == "espeak-ng 9.9"
 
 
+def test_digits_in_a_row_for_ctc(speaker):
+    # The stand-in says a word as its length, 1000 in its 16 bits for each letter, for half a second.
+    source = {"spoken_digits": {**SPOKEN, "words": 3, "seconds": 1.5, "held_out": "f1", "seed": 4}}
+    data = load({"source": source, "split": {"validation": 0}})
+    assert data.examples == {"train": 10, "test": 10}
+    assert data.classes == 11
+    assert data.train.y["y"].shape == (10, 3)
+    words = data.vocabularies["y"]
+    assert (words.padding, words.tokens[0], words.tokens[8]) == (0, "", "seven")
+    for sound, labels in zip(data.test.x["x"], data.test.y["y"], strict=True):
+        lengths = [len(words.tokens[label]) for label in labels]
+        assert sound[[2000, 6000, 10000]] == pytest.approx(np.array(lengths) * 1000 / 32768, rel=0.01)
+    assert load({"source": source, "split": {"validation": 0}}).fingerprint == data.fingerprint
+
+
 def test_voices_that_are_none(speaker, monkeypatch):
     with pytest.raises(DataError, match=r"cannot speak as bad\+m1: no such voice"):
         load({"source": {"spoken_digits": {**SPOKEN, "voices": "bad"}}})

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.forked import run_module
+
 pytestmark = pytest.mark.frameworks
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     out = tmp_path_factory.mktemp("properties") / "out.json"
-    done = subprocess.run([sys.executable, "-m", "tests.models.properties_pytorch", str(out)], cwd=ROOT,
-                          env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"},
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_module("pytorch", "tests.models.properties_pytorch", out)
     read: dict[str, float] = json.loads(out.read_text())
     return read
 
