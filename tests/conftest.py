@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -63,6 +63,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # What one process of a framework computes for a whole module is computed by one worker.
         if item.get_closest_marker("xdist_group") is None and _shares_with_its_module(item):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    if hasattr(config, "workerinput"):
+        # pytest-xdist hands out the largest groups first and then one test after the other: the short ones last, so
+        # that both workers end at the same time.
+        items.sort(key=lambda item: item.get_closest_marker("frameworks") is None)
     part = chosen_part()
     left_out = {item for item in items if item.get_closest_marker("sweep") and not part.has(item.nodeid)}
     if left_out:
@@ -74,6 +78,23 @@ def _shares_with_its_module(item: pytest.Item) -> bool:
     found = getattr(item, "_fixtureinfo", None)
     return found is not None and any(
         definition.scope == "module" for definitions in found.name2fixturedefs.values() for definition in definitions)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_servers() -> Iterator[None]:
+    """Workers take over the fork servers of those before them."""
+    from tests.servers import kept_servers
+
+    with kept_servers():
+        yield
+
+
+@pytest.fixture
+def own_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of the fork servers themselves: its workers begin and end theirs."""
+    from harness.runner import connection, workers
+
+    monkeypatch.setattr(workers, "Server", connection.Server)
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.forked import run_source
+
 PROGRAM = """
 import sys
 import numpy as np, harness
@@ -32,12 +30,9 @@ np.savetxt(sys.argv[3], run.losses, fmt="%.17g")
 
 @pytest.mark.frameworks
 def test_augmented_trainings_go_alike(tmp_path: Path) -> None:
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     losses = {}
     for backend in ("tensorflow", "pytorch"):
-        process = subprocess.run([sys.executable, "-c", PROGRAM, backend, "float64", str(tmp_path / backend)], cwd=ROOT,
-                                 capture_output=True, text=True, env=environment)
-        assert process.returncode == 0, process.stderr[-3000:]
+        run_source(backend, PROGRAM, backend, "float64", tmp_path / backend)
         losses[backend] = np.loadtxt(tmp_path / backend)
     assert losses["pytorch"].shape == (9,)
     # The kernel that warps images computes in float32 in both.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -15,9 +12,8 @@ from harness.errors import SpecError
 from harness.spec.execution import MIXED, PROGRAMS, Execution
 from harness.spec.explicit import explicit
 from tests.backends.program_cases import MODELS, RECIPES
+from tests.forked import run_module
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1"}
 PYTORCH = [
     "loading_starts_again", "tracing_sees_every_call", "recording_leaves_no_trace", "looking_at_values_is_an_error",
     "what_is_refused",
@@ -46,10 +42,7 @@ SWEEP = {
 
 def run(backend: str, checks: list[str], folder: Path) -> dict[str, str | None]:
     file = folder / f"{backend}.json"
-    process = subprocess.run(
-        [sys.executable, "-m", f"tests.backends.programs_{backend}", str(file), *checks], cwd=ROOT,
-        capture_output=True, text=True, env={**os.environ, **ENVIRONMENT, "TORCHINDUCTOR_CACHE_DIR": str(folder)})
-    assert process.returncode == 0, process.stderr[-3000:]
+    run_module(backend, f"tests.backends.programs_{backend}", file, *checks)
     found: dict[str, str | None] = json.loads(file.read_text())
     return found
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forked import run_script
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PROGRAM = HERE / "session_trace_tensorflow.py"
 CHECKS = [line.split("(")[0].split()[1] for line in PROGRAM.read_text().splitlines() if "    def check_" in line]
 
@@ -19,10 +17,7 @@ CHECKS = [line.split("(")[0].split()[1] for line in PROGRAM.read_text().splitlin
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     file = tmp_path_factory.mktemp("checks") / "results.json"
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)}
-    process = subprocess.run([sys.executable, str(PROGRAM), str(file)], cwd=ROOT, capture_output=True, text=True,
-                             env=environment)
-    assert process.returncode == 0, process.stderr[-3000:]
+    run_script("tensorflow", PROGRAM, file)
     found: dict[str, str | None] = json.loads(file.read_text())
     return found
 

@@ -7,11 +7,10 @@ the arrays "case|what" and the JSON text "facts".
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ import numpy as np
 
 from tests.conformance.engine import Arrays, Case, all_cases
 from tests.conformance.sweeps import swept_cases
+from tests.forked import run_module, side_by_side
 
-ROOT = Path(__file__).parents[2]
 # (arrays, facts) of a case
 Result = tuple[Arrays, dict[str, Any]]
 
@@ -69,13 +68,6 @@ def play(keys: Sequence[str], folder: Path) -> tuple[Outcome, Outcome]:
     Raises AssertionError with a process's messages if it did not come to its end.
     """
     (folder / "cases.json").write_text(json.dumps(list(keys)))
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-    processes = {}
-    for framework in ("tensorflow", "pytorch"):
-        command = [sys.executable, "-m", f"tests.conformance.run_{framework}", str(folder / "cases.json"),
-                   str(folder / f"{framework}.npz")]
-        processes[framework] = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-    for framework, process in processes.items():
-        _, errors = process.communicate()
-        assert process.returncode == 0, f"{framework}: {errors[-3000:]}"
+    side_by_side(*(partial(run_module, framework, f"tests.conformance.run_{framework}", folder / "cases.json",
+                           folder / f"{framework}.npz") for framework in ("tensorflow", "pytorch")))
     return Outcome(folder / "tensorflow.npz"), Outcome(folder / "pytorch.npz")

@@ -1,8 +1,6 @@
 """Every activation: value and gradient of the PyTorch backend's function against Keras's, on a grid that holds every
 kink (0, 1/2, 1, 3, 6 and their negatives), in float64. One subprocess per framework."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from harness import layers
 from harness.errors import SpecError
 from harness.spec.activations import ACTIVATIONS, parse_activation
+from tests.forked import run_source
 
 LAYERS = {
     "leaky": layers.LeakyReLU(negative_slope=0.1), "leaky default": layers.LeakyReLU(), "elu": layers.ELU(alpha=0.4),
@@ -68,9 +67,9 @@ np.savez(sys.argv[2], **results)
 def computed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
     folder, here = tmp_path_factory.mktemp("activations"), str(Path(__file__).parent)
     found = []
-    for script in (TENSORFLOW, PYTORCH):
-        path = folder / f"{len(found)}.npz"
-        subprocess.run([sys.executable, "-c", script, here, str(path)], check=True)
+    for framework, program in (("tensorflow", TENSORFLOW), ("pytorch", PYTORCH)):
+        path = folder / f"{framework}.npz"
+        run_source(framework, program, here, path)
         found.append(dict(np.load(path)))
     return found
 

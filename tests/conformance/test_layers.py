@@ -33,7 +33,7 @@ REFUSED = {(f"Conv{rank}DTranspose", "dilation_rate") for rank in (1, 2, 3)} | {
 COUNTED = ("convolutional/", "depthwise/", "transposed/", "core/dense", "core/einsum", "lora/dense")
 
 # A run of the suite takes so many cases of each layer, those behind them are sweeps.
-ALWAYS = 6
+ALWAYS = 4
 
 
 def swept(keys: Iterable[str]) -> list[Any]:

@@ -6,8 +6,6 @@ One subprocess per framework runs all cases; they exchange arrays as .npz.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 
 from harness.spec.losses import LOSSES, Loss
+from tests.forked import run_source
 
 # name -> (loss, kind of data, activation of the output, sample weights, mask)
 CASES: dict[str, tuple[Any, str, str | None, str | None, bool]] = {}
@@ -307,9 +306,9 @@ np.savez(sys.argv[2], **results)
 def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     folder, here = tmp_path_factory.mktemp("losses"), str(Path(__file__).parent)
     found = []
-    for script in (TENSORFLOW, PYTORCH):
-        path = folder / f"{len(found)}.npz"
-        subprocess.run([sys.executable, "-c", script, here, str(path)], check=True)
+    for framework, program in (("tensorflow", TENSORFLOW), ("pytorch", PYTORCH)):
+        path = folder / f"{framework}.npz"
+        run_source(framework, program, here, path)
         found.append(dict(np.load(path)))
     return found[0], found[1]
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +17,9 @@ from harness.spec.operations.inference import tensor_dtypes
 from tests.conformance.cases.operations import CASES
 from tests.conformance.operations_engine import OperationCase
 from tests.conformance.process import Outcome
+from tests.forked import run_module, side_by_side
 
 pytestmark = pytest.mark.frameworks
-ROOT = Path(__file__).parents[2]
 BY_NAME = {case.name: case for case in CASES}
 # Arguments with one accepted value, or that stand for a whole class of operations in tests/spec/test_operations.py.
 NOT_VARIED = {"name", "trainable", "input_shape", "activity_regularizer", "data_format", "sparse"}
@@ -43,15 +40,9 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
                        and "name" in getattr(getattr(item, "callspec", None), "params", {})})
     folder = tmp_path_factory.mktemp("operations")
     (folder / "cases.json").write_text(json.dumps(selected))
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-    processes = {}
-    for framework in ("tensorflow", "pytorch"):
-        command = [sys.executable, "-m", f"tests.conformance.run_operations_{framework}", str(folder / "cases.json"),
-                   str(folder / f"{framework}.npz")]
-        processes[framework] = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-    for framework, process in processes.items():
-        _, errors = process.communicate()
-        assert process.returncode == 0, f"{framework}: {errors[-3000:]}"
+    side_by_side(*(functools.partial(run_module, framework, f"tests.conformance.run_operations_{framework}",
+                                     folder / "cases.json", folder / f"{framework}.npz")
+                   for framework in ("tensorflow", "pytorch")))
     return Outcome(folder / "tensorflow.npz"), Outcome(folder / "pytorch.npz")
 
 

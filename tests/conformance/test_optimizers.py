@@ -6,8 +6,6 @@ One subprocess per framework runs all cases; they exchange canonical arrays as .
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 
 from harness.spec.optimizers import OPTIMIZERS, Muon, Optimizer
+from tests.forked import run_source
 
 STEPS, HALF = 100, 50
 Chosen = Callable[[str], list[str]]
@@ -105,10 +104,14 @@ case("float32_adagrad", "Adagrad", dtype="float32")
 for kind in ("Adadelta", "Adamax", "Nadam", "Ftrl", "Lamb", "Adafactor", "ScheduleFreeAdamW"):
     case(f"float32_{kind.lower()}", kind, dtype="float32")
 
-# The wrappings and the other precision of optimizers whose own update the rest plays in full.
+# The wrappings and the other precision of optimizers whose own update the rest plays in full; one argument more, where
+# another case has that argument, or the optimizer, too.
 SWEPT = {name for name in CASES if name.endswith(("_average", "_accumulated")) or name.startswith("float32_")} - {
     "Adam_average", "SGD_accumulated", "Muon_accumulated", "average_accumulated", "scaled_accumulated",
-    "float32_adam", "float32_sgd", "float32_ftrl"}
+    "float32_adam", "float32_sgd", "float32_ftrl"} | {
+    "sgd_momentum", "sgd_clipnorm", "sgd_clipvalue", "adam_epsilon", "adam_clipnorm", "adam_clipvalue",
+    "adam_loose_global_clipnorm", "adam_decay", "adamw", "rmsprop_momentum", "rmsprop_centered", "adagrad_epsilon",
+    "ftrl_shrinkage", "muon_adam_decay_only", "average_overwrites", "scaled_by_1024"}
 
 # In a loop by default; these also eagerly and compiled by XLA, and those of XLA go on half way in a new optimizer of
 # TensorFlow's (PyTorch's always do). Fused: wherever a kernel exists.
@@ -355,8 +358,8 @@ np.savez(sys.argv[3], **results)
 def played(tmp_path_factory: pytest.TempPathFactory, chosen: Chosen) -> dict[str, np.ndarray]:
     folder, here = tmp_path_factory.mktemp("optimizers"), str(Path(__file__).parent)
     first, second = str(folder / "tensorflow.npz"), str(folder / "pytorch.npz")
-    subprocess.run([sys.executable, "-c", TENSORFLOW, here, first, *chosen("name")], check=True)
-    subprocess.run([sys.executable, "-c", PYTORCH, here, first, second, *chosen("name")], check=True)
+    run_source("tensorflow", TENSORFLOW, here, first, *chosen("name"))
+    run_source("pytorch", PYTORCH, here, first, second, *chosen("name"))
     return {**np.load(first), **np.load(second)}
 
 

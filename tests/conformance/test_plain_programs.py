@@ -1,15 +1,11 @@
 """Not our own invention: the backends against stock Keras's fit and against hand-written PyTorch, float64."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from tests.conformance.plain_programs import KERAS_MODELS, PROGRAMS
+from tests.forked import run_module
 
-ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-9
 
 
@@ -18,11 +14,9 @@ def finished(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     """kind -> "case|which|weight" -> array."""
     folder = tmp_path_factory.mktemp("plain")
     results = {}
-    for kind in ("stock_keras", "plain_pytorch"):
+    for kind, framework in (("stock_keras", "tensorflow"), ("plain_pytorch", "pytorch")):
         out = folder / f"{kind}.npz"
-        command = [sys.executable, "-m", "tests.conformance.plain_programs", kind, str(out)]
-        process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert process.returncode == 0, process.stderr[-4000:]
+        run_module(framework, "tests.conformance.plain_programs", kind, out)
         results[kind] = dict(np.load(out))
     return results
 

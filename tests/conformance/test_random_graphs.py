@@ -25,7 +25,7 @@ from tests.conformance.random_graphs import case
 from tests.conformance.random_layers import NOT_DRAWN, OTHERS, UNARY
 from tests.conformance.random_rare_layers import INSIDE, RARE, READERS
 
-FEW, PARTS, EACH = 40, 10, 50
+FEW, PARTS, EACH = 25, 10, 50
 TOLERANCE = 1e-9
 # How much farther than one unit in the last place of the inputs another order of summation may lead.
 ROUNDINGS = 1000

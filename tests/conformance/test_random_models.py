@@ -6,8 +6,6 @@ those numbered 0 to 499 instead (about four seconds each), HARNESS_RANDOM_MODELS
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,18 @@ from harness.spec.schedules import SCHEDULES
 from tests.conformance.random_layers import OTHERS, UNARY
 from tests.conformance.random_models import NO_CHECKPOINT, case
 from tests.conformance.special_models import SPECIAL
+from tests.forked import run_module
 
 TOLERANCE = 1e-9
 # How much farther than one unit in the last place of the first weights another order of summation may lead.
 ROUNDINGS = 1000
-ROOT = Path(__file__).parents[2]
 # Of the first 60, those that are quickest to build.
 NUMBERS = [
     3, 6, 7, 9, 10, 11, 12, 13, 14, 16, 17, 18, 22, 23, 24, 25, 27,
     33, 34, 35, 36, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 54, 59,
 ]
 
-ALWAYS = 14
+ALWAYS = 9
 
 Arrays = dict[str, np.ndarray]
 
@@ -61,9 +59,7 @@ class Played:
 
 def play(backend: str, names: list[str], folder: Path, *more: str) -> Played:
     cases = json.dumps([int(name) if name.isdecimal() else name for name in names])
-    command = [sys.executable, "-m", "tests.conformance.random_models", backend, cases, str(folder), *more]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, f"{backend}:\n{done.stderr[-4000:]}"
+    run_module(backend, "tests.conformance.random_models", backend, cases, folder, *more)
     return Played(folder / f"{'_'.join([backend, *more])}.npz")
 
 

@@ -1,17 +1,14 @@
 """Constraints and activity regularizers of every layer: the penalty and the weights after an update, in float64."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.conformance.restrictions import cases
+from tests.forked import run_module, side_by_side
 
 pytestmark = pytest.mark.frameworks
-ROOT = Path(__file__).parents[2]
 CASES = cases()
 
 
@@ -19,17 +16,10 @@ CASES = cases()
 def updated(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     """Backend -> "case|what" -> array."""
     folder = tmp_path_factory.mktemp("restrictions")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-    processes = {
-        backend: subprocess.Popen(
-            [sys.executable, "-m", "tests.conformance.restrictions", backend, str(folder / f"{backend}.npz")],
-            cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for backend in ("tensorflow", "pytorch")
-    }
-    for backend, process in processes.items():
-        output, _ = process.communicate()
-        assert process.returncode == 0, f"{backend}:\n{output[-4000:]}"
-    return {backend: dict(np.load(folder / f"{backend}.npz")) for backend in processes}
+    backends = ("tensorflow", "pytorch")
+    side_by_side(*(partial(run_module, backend, "tests.conformance.restrictions", backend, folder / f"{backend}.npz")
+                   for backend in backends))
+    return {backend: dict(np.load(folder / f"{backend}.npz")) for backend in backends}
 
 
 @pytest.mark.parametrize("name", sorted(CASES))

@@ -7,8 +7,6 @@ One subprocess with Keras builds and serializes everything.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from harness.spec.optimizers import OPTIMIZERS
 from harness.spec.recipe import Recipe
 from harness.spec.regularizers import REGULARIZERS
 from harness.spec.schedules import SCHEDULES
+from tests.forked import run_source
 
 CLASSES: dict[str, dict[str, dict[str, Any]]] = {
     "losses": {
@@ -158,7 +157,7 @@ json.dump(found, open(sys.argv[2], "w"))
 @pytest.fixture(scope="module")
 def serialized(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("serialized") / "keras.json"
-    subprocess.run([sys.executable, "-c", KERAS, str(Path(__file__).parent), str(path)], check=True)
+    run_source("tensorflow", KERAS, Path(__file__).parent, path)
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 

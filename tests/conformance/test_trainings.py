@@ -1,21 +1,22 @@
 """Identical training: losses, weights and optimizer slots of both backends after 50 steps in float64."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.conformance.trainings import CASES, STEPS
+from tests.forked import run_module, side_by_side
 
 TOLERANCE = 1e-9
-ROOT = Path(__file__).parents[2]
 
 # name -> why the two cannot agree to the tolerance. Strict: a case that comes to agree fails until it is removed.
 EXCEPTIONS: dict[str, str] = {}
-SWEPT = ("optimizer ", "schedule ")
+# test_optimizers.py and tests/plan play each optimizer and schedule step by step, test_losses.py the loss; the others
+# of these names take the way of a neighbour that always runs.
+SWEPT = ("optimizer ", "schedule ", "loss generalized", "model mlp_128_64", "constraints, AdamW",
+         "second phase goes on with Adam")
 ALWAYS = ("optimizer AdamW, exclusion", "optimizer accumulation", "optimizer moving average", "schedule CosineDecay")
 
 
@@ -23,22 +24,15 @@ ALWAYS = ("optimizer AdamW, exclusion", "optimizer accumulation", "optimizer mov
 def trained(tmp_path_factory, chosen) -> dict[str, dict[str, np.ndarray]]:
     """Backend -> "case|what" -> array."""
     folder = tmp_path_factory.mktemp("trainings")
-    processes = {
-        backend: subprocess.Popen(
-            [sys.executable, "-m", "tests.conformance.trainings", backend, json.dumps(chosen("name")),
-             str(folder / f"{backend}.npz")], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for backend in ("tensorflow", "pytorch")
-    }
-    for backend, process in processes.items():
-        output, _ = process.communicate()
-        assert process.returncode == 0, f"{backend}:\n{output[-4000:]}"
-    return {backend: dict(np.load(folder / f"{backend}.npz")) for backend in processes}
+    backends = ("tensorflow", "pytorch")
+    side_by_side(*(partial(run_module, backend, "tests.conformance.trainings", backend, json.dumps(chosen("name")),
+                           folder / f"{backend}.npz") for backend in backends))
+    return {backend: dict(np.load(folder / f"{backend}.npz")) for backend in backends}
 
 
 def cases() -> list:
     def marks(name: str) -> list:
         marks = [pytest.mark.xfail(strict=True, reason=EXCEPTIONS[name])] if name in EXCEPTIONS else []
-        # test_optimizers.py and tests/plan play each of them, step by step.
         return [*marks, pytest.mark.sweep] if name.startswith(SWEPT) and name not in ALWAYS else marks
 
     return [pytest.param(name, marks=marks(name)) for name in CASES]

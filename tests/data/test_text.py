@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +17,14 @@ from harness.spec.host import device_part
 from harness.spec.layers import LAYERS
 from harness.spec.model import ModelSpec
 from tests.data.text_cases import ADAPTED, CASES, CROSSINGS
-
-ROOT = Path(__file__).parents[2]
+from tests.forked import run_module, run_source
 
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     """What stock Keras makes of all cases."""
     path = tmp_path_factory.mktemp("text") / "keras.npz"
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    process = subprocess.run([sys.executable, "-m", "tests.data.text_by_keras", str(path)], cwd=ROOT, env=environment,
-                             capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr[-3000:]
+    run_module("tensorflow", "tests.data.text_by_keras", path)
     with np.load(path) as arrays:
         return dict(arrays)
 
@@ -146,12 +139,9 @@ np.savetxt(sys.argv[2], run.losses, fmt="%.17g")
 
 @pytest.mark.frameworks
 def test_a_model_of_text_trains_alike_in_both(tmp_path: Path) -> None:
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
     losses = {}
     for backend in ("tensorflow", "pytorch"):
-        process = subprocess.run([sys.executable, "-c", PROGRAM, backend, str(tmp_path / backend)], cwd=ROOT,
-                                 capture_output=True, text=True, env=environment)
-        assert process.returncode == 0, process.stderr[-3000:]
+        run_source(backend, PROGRAM, backend, tmp_path / backend)
         losses[backend] = np.loadtxt(tmp_path / backend)
     assert losses["pytorch"].shape == (8,)
     assert losses["pytorch"][-1] < losses["pytorch"][0]

@@ -1,10 +1,6 @@
 """TextVectorization, StringLookup and IntegerLookup that learned their vocabulary: files of Keras, in and out."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,18 +8,14 @@ import harness
 from harness.spec.keras_config import UnsupportedModelError
 from tests.exchange.broken_files import with_lookup
 from tests.exchange.lookup_models import MODELS
-
-ROOT = Path(__file__).parents[2]
+from tests.forked import run_module
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("lookups")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-    for part in ("keras", "pytorch", "back"):
-        result = subprocess.run([sys.executable, "-m", "tests.exchange.lookup_models", str(path), part], cwd=ROOT,
-                                env=environment, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr[-3000:]
+    for part, framework in (("keras", "tensorflow"), ("pytorch", "pytorch"), ("back", "tensorflow")):
+        run_module(framework, "tests.exchange.lookup_models", path, part)
     return path
 
 

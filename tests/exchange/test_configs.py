@@ -1,19 +1,15 @@
 """Every layer of Keras as its files hold it: read by the vocabulary, built again, and nothing lost."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from harness.keras.keras_layers import NAMES
 from harness.spec.layers import LAYERS
 from harness.spec.layers.refused import ALIASES, REFUSED
+from tests.forked import run_module
 
 pytestmark = pytest.mark.frameworks
-ROOT = Path(__file__).parents[2]
 CLASSES = sorted(name for name in LAYERS.classes if name in NAMES)
 # Configurations that Keras writes and the vocabulary refuses -> a word of the reason.
 UNFINISHED = {"Normalization 0": "adapt", "TextVectorization 0": "output_sequence_length"}
@@ -23,10 +19,7 @@ UNFINISHED = {"Normalization 0": "adapt", "TextVectorization 0": "output_sequenc
 def written(tmp_path_factory):
     """What tests/exchange/layer_configs.py found."""
     path = tmp_path_factory.mktemp("configs") / "configs.json"
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    process = subprocess.run([sys.executable, "-m", "tests.exchange.layer_configs", str(path)], cwd=ROOT,
-                             env=environment, capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stderr[-3000:]
+    run_module("tensorflow", "tests.exchange.layer_configs", path)
     return json.loads(path.read_text())
 
 

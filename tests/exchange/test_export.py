@@ -15,6 +15,7 @@ from harness.errors import SpecError
 from harness.models import load_model
 from harness.plan.initial import initial_weights
 from harness.records.checkpoint import load_checkpoint, save_checkpoint
+from tests.forked import run_source
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -57,7 +58,7 @@ def test_exported_files(tmp_path: Path) -> None:
 @pytest.mark.frameworks
 @pytest.mark.slow
 def test_onnx_runs_with_any_batch(tmp_path: Path) -> None:
-    python("-c", ONNX, str(tmp_path))
+    run_source("pytorch", ONNX, tmp_path)
 
 
 def test_onnx_without_its_packages(tmp_path: Path) -> None:

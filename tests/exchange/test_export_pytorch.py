@@ -15,10 +15,10 @@ import pytest
 from tests.conformance.cases.operations import CASES as OPERATIONS
 from tests.conformance.engine import all_cases
 from tests.exchange.applications import NAMES
+from tests.forked import run_module, run_source
 from tests.models.small import SMALL
 
 pytestmark = pytest.mark.frameworks
-ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
 TOLERANCE = 1e-12
 # The other forms of the library's models are swept.
@@ -26,15 +26,23 @@ OFTEN = ("mlp", "mlp_64_64", "simple_cnn", "cnn", "resnet", "lstm_classifier", "
          "vae")
 LIBRARY = [pytest.param(f"model/{name}", marks=[] if name in OFTEN else [pytest.mark.sweep]) for name in SMALL]
 SWEPT = [*all_cases(), *(f"operation/{case.name}" for case in OPERATIONS)]
-# Runs a file as a script, with nothing but torch to import.
+# Runs files as scripts, with nothing but torch to import; leaves what each printed, or how it failed.
 ALONE = """
-import runpy, sys, torch
+import contextlib, io, json, runpy, sys, torch, traceback
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("harness", "safetensors", "keras", "tensorflow", "pydantic"):
             raise ImportError(name)
 sys.meta_path.insert(0, Refuse())
-runpy.run_path(sys.argv[1], run_name="__main__")
+said = {}
+for path in sys.argv[1:]:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except Exception:
+            traceback.print_exc(file=printed)
+    said[path] = printed.getvalue()
+json.dump(said, sys.stdout)
 """
 # What Keras makes of an application's images in float32.
 KERAS_FLOAT32 = """
@@ -50,9 +58,7 @@ np.save(f"{folder}/{name}_float32.npy", np.asarray(model(x, training=False)))
 
 
 def run(folder: Path, *keys: str) -> dict[str, dict[str, Any]]:
-    done = subprocess.run([sys.executable, "-m", "tests.exchange.run_exported_pytorch", str(folder), *keys], cwd=ROOT,
-                          env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_module("pytorch", "tests.exchange.run_exported_pytorch", folder, *keys)
     results: dict[str, dict[str, Any]] = json.loads((folder / "results.json").read_text())
     return results
 
@@ -67,19 +73,30 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return {key: {**result, "folder": folder} for key, result in results.items()}
 
 
+@pytest.fixture(scope="module")
+def alone(outcomes: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """What the files of the library's models print where there is no harness: one process for all of them."""
+    files = [outcome["folder"] / outcome["file"] for key, outcome in outcomes.items()
+             if key.startswith("model/") and "file" in outcome]
+    done = subprocess.run([sys.executable, "-c", ALONE, *map(str, files)], cwd=files[0].parent, env=ENVIRONMENT,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said: dict[str, str] = json.loads(done.stdout)
+    return said
+
+
 def check(outcome: dict[str, Any]) -> None:
     assert "error" not in outcome, outcome["error"]
     assert outcome["worst"] <= TOLERANCE, outcome["file"]
 
 
 @pytest.mark.parametrize("key", LIBRARY)
-def test_library_models(key: str, outcomes: dict[str, dict[str, Any]]) -> None:
+def test_library_models(key: str, outcomes: dict[str, dict[str, Any]], alone: dict[str, str]) -> None:
     check(outcomes[key])
     path = outcomes[key]["folder"] / outcomes[key]["file"]
-    alone = subprocess.run([sys.executable, "-c", ALONE, str(path)], cwd=path.parent, env=ENVIRONMENT,
-                           capture_output=True, text=True, check=False)
-    assert alone.returncode == 0, alone.stderr[-3000:]
-    assert "(1, " in alone.stdout
+    printed = alone[str(path)]
+    assert "Traceback" not in printed, printed
+    assert "(1, " in printed
     assert "harness" not in "\n".join(line for line in path.read_text().splitlines() if "import" in line)
 
 
@@ -104,10 +121,8 @@ def test_layers_and_operations(key: str, outcomes: dict[str, dict[str, Any]]) ->
 def test_applications(name: str, tmp_path: Path) -> None:
     """In float64 to 1e-8. In float32 to 1e-5 of Keras's float32, or, where that is more, to twice as far as rounding
     alone moves Keras's own outputs: ResNet152 and NASNetMobile differ by 1.5e-5 in float32, by 3e-14 in float64."""
-    for program in (["-m", "tests.exchange.applications", "keras"], ["-c", KERAS_FLOAT32]):
-        done = subprocess.run([sys.executable, *program, str(tmp_path), name], cwd=ROOT, env=ENVIRONMENT,
-                              capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
+    run_module("tensorflow", "tests.exchange.applications", "keras", tmp_path, name)
+    run_source("tensorflow", KERAS_FLOAT32, tmp_path, name)
     (outcome,) = run(tmp_path, f"application/{name}").values()
     assert "error" not in outcome, outcome["error"]
     assert outcome["float64"] < 1e-8

@@ -1,40 +1,29 @@
 """harness.from_keras: models as people write them, saved by Keras, imported, run in PyTorch, and taken back."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.exchange.keras_models import MODELS, NOT_IN_JSON, NOT_LEGACY
+from tests.forked import run_module
 
-ROOT = Path(__file__).parents[2]
 TOLERANCE = 1e-12
 pytestmark = pytest.mark.frameworks
-
-
-def run(module, *arguments):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}
-    result = subprocess.run([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, env=environment,
-                            capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr[-3000:]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """What the Keras half wrote, and what the PyTorch half made of it."""
     path = tmp_path_factory.mktemp("imports")
-    run("tests.exchange.import_keras_half", path)
-    run("tests.exchange.import_pytorch_half", path)
+    run_module("tensorflow", "tests.exchange.import_keras_half", path)
+    run_module("pytorch", "tests.exchange.import_pytorch_half", path)
     return path
 
 
 @pytest.fixture(scope="module")
 def taken_back(folder):
     """What stock Keras makes of the files that were written without it."""
-    run("tests.exchange.import_keras_half", folder, "back")
+    run_module("tensorflow", "tests.exchange.import_keras_half", folder, "back")
     return json.loads((folder / "back.json").read_text())
 
 

@@ -44,9 +44,9 @@ def job(arguments: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> No
 def _outputs(backend: str, model: Any, spec: Any, x: Any) -> tuple[np.ndarray, ...]:
     """Of the live model: another session would start from what a fault makes of its first weights."""
     if backend == "tensorflow":
-        from harness.backends.tensorflow.session import predict as of_tensorflow
+        from harness.backends.tensorflow.inference import predict as of_tensorflow
 
         return of_tensorflow(model, spec, x, 64)
-    from harness.backends.pytorch.session import predict as of_pytorch
+    from harness.backends.pytorch.inference import predict as of_pytorch
 
     return of_pytorch(model, x, 64)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 
 from harness import keras
 from harness.errors import SpecError
+from tests.forked import run_source
 
 STOCK = """
 import sys, numpy as np
@@ -83,10 +81,7 @@ def test_files_travel_between_keras_and_here(tmp_path: Path) -> None:
     model = network()
     model.save(tmp_path / "ours.keras")
     (tmp_path / "ours.json").write_text(model.to_json())
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, "-c", STOCK, str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_source("tensorflow", STOCK, tmp_path)
     x = np.linspace(-1, 1, 12, dtype="float32").reshape(2, 6)
     with np.load(tmp_path / "ours.npz") as theirs:
         for index, ours in enumerate(model.get_weights()):

@@ -11,6 +11,7 @@ import pytest
 from harness import keras
 from harness.errors import SpecError
 from harness.spec.layers import LAYERS
+from tests.forked import run_source
 
 
 def mlp(**first: object) -> keras.Sequential:
@@ -71,7 +72,7 @@ def test_layers_and_weights_are_in_the_order_of_stock_keras() -> None:
         "print([x.name for x in m.layers]); print([tuple(w.shape) for w in m.get_weights()])\n"
         "print([tuple(w.shape) for w in m.trainable_weights])\n"
     )
-    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    printed = run_source("tensorflow", code)
     model = branches()
     ours = [[layer.name for layer in model.layers], [array.shape for array in model.get_weights()],
             [weight.shape for weight in model.trainable_weights]]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import operator
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from harness import keras
 from harness.errors import SpecError
 from harness.keras import layers
 from harness.spec import operators
+from tests.forked import run_source
 
 
 def compiled(outputs: object, inputs: object, **arguments: object) -> keras.Model:
@@ -190,7 +189,7 @@ def test_every_public_name_of_keras_is_carried_or_refused_by_name() -> None:
     code = ("import keras, operator; "
             f"print(*(f'{{room}}.{{name}}' for room in {rooms} for name in dir(operator.attrgetter(room)(keras))), "
             "*dir(keras))")
-    names = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    names = run_source("tensorflow", code).splitlines()[-1].split()
     public = [name for name in names if not name.split(".")[-1].startswith("_")]
     assert len(public) > 500
     for name in public:

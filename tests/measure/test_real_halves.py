@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.forked import run_script
 
 
 @pytest.mark.frameworks
 @pytest.mark.parametrize("backend", ["tensorflow", "pytorch"])
 def test_a_half_of_a_real_backend(backend: str):
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT),
-                   "OMP_NUM_THREADS": "1"}
-    process = subprocess.run([sys.executable, str(Path(__file__).with_name("real_half.py")), backend], cwd=ROOT,
-                             capture_output=True, text=True, env=environment)
-    assert process.returncode == 0, process.stderr[-3000:]
-    found = json.loads(process.stdout.strip().splitlines()[-1])
+    printed = run_script(backend, Path(__file__).with_name("real_half.py"), backend)
+    found = json.loads(printed.strip().splitlines()[-1])
     for tier, half in found.items():
         window, latency = half["window"], half["latency"]
         assert window["seconds"] >= 0.25

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,18 +20,15 @@ from harness.spec.explicit import explicit
 from harness.spec.model import ModelSpec
 from harness.spec.recipe import Recipe
 from tests.conformance.random_models import case as random_case
+from tests.forked import run_module
 
-ROOT = Path(__file__).resolve().parents[2]
 ADAM = Recipe(loss="mse")
 
 
 @pytest.fixture(scope="module")
 def torch_says(tmp_path_factory) -> dict:
     out = tmp_path_factory.mktemp("torch") / "defaults.json"
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", "tests.plan.torch_defaults", str(out)], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_module("pytorch", "tests.plan.torch_defaults", out)
     return json.loads(out.read_text())
 
 

@@ -1,13 +1,12 @@
 """The hash behind masks and noise: its statistics, and that both frameworks draw the reference's bits."""
 
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from harness.plan import randomness
+from tests.forked import run_source
 
 KEY = np.array([-123456789, 987654321], np.int32)
 
@@ -71,10 +70,11 @@ np.savez(sys.argv[1], eager=bits, compiled=bits, noise=keyed.normal((7, 11, 13))
 
 
 @pytest.mark.frameworks
-@pytest.mark.parametrize("program", [TENSORFLOW, PYTORCH], ids=["tensorflow", "pytorch"])
-def test_frameworks_draw_the_same_bits(program: str, tmp_path):
+@pytest.mark.parametrize(("framework", "program"), [("tensorflow", TENSORFLOW), ("pytorch", PYTORCH)],
+                         ids=["tensorflow", "pytorch"])
+def test_frameworks_draw_the_same_bits(framework: str, program: str, tmp_path):
     out = tmp_path / "bits.npz"
-    subprocess.run([sys.executable, "-c", program, str(out)], check=True, capture_output=True)
+    run_source(framework, program, out)
     drawn = np.load(out)
     expected = randomness.bits(KEY, 7 * 11 * 13)
     assert np.array_equal(drawn["eager"].ravel(), expected)

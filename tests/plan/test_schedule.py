@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 from harness.errors import SpecError
 from harness.plan.schedule import SCHEDULES, learning_rates
 from harness.spec import schedules as spec
+from tests.forked import run_source
 
 STEPS = 1000
 CASES: dict[str, tuple[str, dict[str, object]]] = {
@@ -82,7 +81,7 @@ np.savez(sys.argv[2], **rates)
 @pytest.fixture(scope="module")
 def of_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     path = tmp_path_factory.mktemp("schedules") / "keras.npz"
-    subprocess.run([sys.executable, "-c", KERAS, str(Path(__file__).parent), str(path)], check=True)
+    run_source("tensorflow", KERAS, Path(__file__).parent, path)
     return dict(np.load(path))
 
 # Steps at which a new cosine period begins, by the definition. Keras finds them with a quotient of logarithms,

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.forked import run_module
 from tests.reference_programs.run_harness import PROGRAMS
 from tests.reference_programs.stores import fits_of
 
 ROOT = Path(__file__).parents[2]
+IMAGES = "2000"
 EPOCHS = {"a": (5, 10), "b": (5, 5), "c": (10, 5), "e": (5,)}
 # float32, one thread, the same order: what is left is how the two programs' sums are grouped.
 TOLERANCE = 1e-6
@@ -24,15 +26,15 @@ TOLERANCE = 1e-6
 pytestmark = pytest.mark.frameworks
 
 
-def play(module: str, out: Path) -> None:
-    """Runs a driver in a process of its own. Fails with what it printed."""
+def play(out: Path) -> None:
+    """Runs the programs with the harness, in a process of their own. Fails with what it printed."""
     environment = {
-        **os.environ, "REFERENCE_IMAGES": "2000", "HARNESS_OVERRIDES": "execution.compile=none execution.threads=1",
+        **os.environ, "REFERENCE_IMAGES": IMAGES, "HARNESS_OVERRIDES": "execution.compile=none execution.threads=1",
         "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "KERAS_BACKEND": "tensorflow", "PYTHONPATH": str(ROOT),
         # A temporary folder of its own: these runs are not timed and wait for nobody.
         "TMPDIR": str(out),
     }
-    done = subprocess.run([sys.executable, "-m", f"tests.reference_programs.{module}", str(out)], cwd=ROOT,
+    done = subprocess.run([sys.executable, "-m", "tests.reference_programs.run_harness", str(out)], cwd=ROOT,
                           env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
 
@@ -40,13 +42,13 @@ def play(module: str, out: Path) -> None:
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("programs")
-    play("run_harness", folder)
+    play(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def stock(out: Path) -> Path:
-    play("run_stock", out)
+    run_module("tensorflow", "tests.reference_programs.run_stock", out, REFERENCE_IMAGES=IMAGES)
     return out
 
 

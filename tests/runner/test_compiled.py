@@ -11,6 +11,7 @@ from harness.runner.connection import environment
 from harness.runner.timing import taken_over
 from harness.runner.workers import Job, Worker
 
+pytestmark = pytest.mark.usefixtures("own_servers")
 JOB = "tests.runner.compiled_jobs:compile_one"
 
 

@@ -16,6 +16,7 @@ from harness.errors import HarnessError, SpecError
 from harness.runner import workers
 from harness.runner.workers import Job, Worker
 
+pytestmark = pytest.mark.usefixtures("own_servers")
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = "tests.runner.jobs"
 

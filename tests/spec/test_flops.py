@@ -4,9 +4,6 @@ gradients: equal to the last operation, not only to 1%. What that counter misses
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,10 +17,10 @@ from harness.spec.layers.base import Shape, Weight
 from tests.conformance.cases.operations import CASES as OPERATIONS
 from tests.conformance.engine import BATCH as CASE_BATCH
 from tests.conformance.engine import all_cases, inputs_of
+from tests.forked import run_module
 from tests.spec import published_models
 from tests.spec.counted import BATCH, MODELS, SWEPT, cases, operations
 
-ROOT = Path(__file__).parents[2]
 # The families whose cases take most of a minute together.
 OFTEN = ("merging", "core", "depthwise", "cells", "wrapping", "bidirectional", "recurrent_convolutional")
 FAMILIES = [name for name in (family.__name__.rpartition(".")[2] for family in families()) if cases(name)]
@@ -48,11 +45,7 @@ def counts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("flops")
     wanted = [name for item in request.session.items if item.path == Path(__file__) for name in wanted_by(item)]
     (folder / "wanted.json").write_text(json.dumps(wanted))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.spec.run_flop_counts", str(folder / "wanted.json"), str(folder / "out.json")],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1"}, stderr=subprocess.PIPE,
-        text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_module("pytorch", "tests.spec.run_flop_counts", folder / "wanted.json", folder / "out.json")
     found: Counts = json.loads((folder / "out.json").read_text())
     return found
 

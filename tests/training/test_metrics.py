@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from harness.spec.metrics import METRICS, parse_metric
 from harness.spec.recipe import EarlyStopping
 from harness.training.early_stopping import BestKeeper, EarlyStopper, direction
 from harness.training.metrics import MetricSet
+from tests.forked import run_source
 
 SETS = ("sparse", "one_hot", "binary", "multi_label", "regression", "sequence", "masked")
 
@@ -182,7 +182,7 @@ json.dump(results, open(sys.argv[2], "w"))
 @pytest.fixture(scope="module")
 def of_keras(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, object]]:
     path = tmp_path_factory.mktemp("metrics") / "keras.json"
-    subprocess.run([sys.executable, "-c", KERAS, str(Path(__file__).parent), str(path)], check=True)
+    run_source("tensorflow", KERAS, Path(__file__).parent, path)
     return [(name, value) for name, value in json.loads(path.read_text())]
 
 
@@ -383,7 +383,7 @@ json.dump(results, open(sys.argv[2], "w"))
 
 def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     path = tmp_path / "callback.json"
-    subprocess.run([sys.executable, "-c", CALLBACK, str(Path(__file__).parent), str(path)], check=True)
+    run_source("tensorflow", CALLBACK, Path(__file__).parent, path)
     expected = json.loads(path.read_text())
     found = []
     for arguments in STOPPERS:

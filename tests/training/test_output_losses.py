@@ -4,11 +4,10 @@ and what stock `fit` logs."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+
+from tests.forked import run_source
 
 PROGRAM = """
 import json, sys
@@ -61,8 +60,7 @@ json.dump(found, open(sys.argv[2], "w"))
 def logs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     folder = tmp_path_factory.mktemp("logs")
     for backend in ("tensorflow", "pytorch"):
-        subprocess.run([sys.executable, "-c", PROGRAM, backend, str(folder / backend)], check=True,
-                       cwd=Path(__file__).parents[2])
+        run_source(backend, PROGRAM, backend, folder / backend)
     return {backend: json.loads((folder / backend).read_text()) for backend in ("tensorflow", "pytorch")}
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+
+from tests.forked import run_module
 
 pytestmark = pytest.mark.frameworks
 CHECKS = ("images compile as one graph", "steps compile as one graph", "feature maps stay channels last",
@@ -16,10 +15,8 @@ CHECKS = ("images compile as one graph", "steps compile as one graph", "feature 
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, str | None]:
-    result = subprocess.run([sys.executable, "-m", "tests.backends.pytorch.layers_alone"], capture_output=True,
-                            text=True, cwd=Path(__file__).parents[3])
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout.splitlines()[-1])
+    printed = run_module("pytorch", "tests.backends.pytorch.layers_alone")
+    return json.loads(printed.splitlines()[-1])
 
 
 def test_every_check_is_listed(outcomes: dict[str, str | None]) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+
+from tests.forked import run_source
 
 PROGRAM = """
 import gc, weakref
@@ -47,6 +45,4 @@ assert torch.equal(before, torch.get_rng_state())  # nothing was drawn
 
 @pytest.mark.frameworks
 def test_tensors_are_let_go_and_nothing_is_drawn() -> None:
-    root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_source("pytorch", PROGRAM)

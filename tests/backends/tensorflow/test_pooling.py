@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+
+from tests.forked import run_module
 
 pytestmark = pytest.mark.frameworks
 
 
 @pytest.fixture(scope="module")
 def differences() -> dict[str, float]:
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    result = subprocess.run([sys.executable, "-m", "tests.backends.tensorflow.poolings_alone"], capture_output=True,
-                            text=True, cwd=Path(__file__).parents[3], env=environment)
-    assert result.returncode == 0, result.stderr
-    found: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
+    printed = run_module("tensorflow", "tests.backends.tensorflow.poolings_alone")
+    found: dict[str, float] = json.loads(printed.splitlines()[-1])
     return found
 
 

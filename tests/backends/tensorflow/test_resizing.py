@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +9,8 @@ import pytest
 
 from harness.plan.interpolation import resize_matrix
 from tests.backends.tensorflow.resizing_cases import CASES, METHODS, image
+from tests.forked import run_module, run_source
 
-ROOT = Path(__file__).parents[3]
-ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
 TORCH = """
 import sys, numpy as np
 from harness.backends.pytorch.layers.preprocessing_images import resize_matrix
@@ -25,17 +21,15 @@ AXES = [(method, size, target, antialias) for method in METHODS for size in (1, 
         for antialias in (False, True)]
 
 
-def run(tmp_path: Path, *command: str) -> dict[str, np.ndarray]:
-    process = subprocess.run([sys.executable, *command, str(tmp_path / "arrays.npz")], cwd=ROOT, env=ENVIRONMENT,
-                             capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr[-3000:]
+def arrays_of(tmp_path: Path) -> dict[str, np.ndarray]:
     with np.load(tmp_path / "arrays.npz") as arrays:
         return dict(arrays)
 
 
 @pytest.mark.frameworks
 def test_matrices_do_what_the_kernels_do(tmp_path: Path) -> None:
-    stock = run(tmp_path, "-m", "tests.backends.tensorflow.resizing_alone")
+    run_module("tensorflow", "tests.backends.tensorflow.resizing_alone", tmp_path / "arrays.npz")
+    stock = arrays_of(tmp_path)
     x = image().astype(np.float64)
     for name, arguments in CASES.items():
         rows, columns = (
@@ -47,6 +41,7 @@ def test_matrices_do_what_the_kernels_do(tmp_path: Path) -> None:
 
 @pytest.mark.frameworks
 def test_the_matrices_in_torch_are_the_same(tmp_path: Path) -> None:
-    found = run(tmp_path, "-c", TORCH)
+    run_source("pytorch", TORCH, tmp_path / "arrays.npz")
+    found = arrays_of(tmp_path)
     for axis in AXES:
         np.testing.assert_allclose(found[str(axis)], resize_matrix(*axis), atol=1e-13, err_msg=str(axis))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +9,7 @@ import pytest
 
 from harness.exchange.pretrained.models import from_pretrained
 from tests.exchange.pretrained.cases import MINILM
-
-ROOT = Path(__file__).parents[3]
+from tests.forked import run_module
 
 
 @pytest.mark.frameworks
@@ -21,11 +17,7 @@ ROOT = Path(__file__).parents[3]
 def test_both_frameworks_take_the_same_steps(tmp_path: Path) -> None:
     found = {}
     for backend in ("tensorflow", "pytorch"):
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.exchange.pretrained.fine_tune", backend, str(tmp_path)], cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"},
-            capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
+        run_module(backend, "tests.exchange.pretrained.fine_tune", backend, tmp_path)
         found[backend] = dict(np.load(tmp_path / f"{backend}.npz"))
     one, other = found["tensorflow"], found["pytorch"]
     assert set(one) == set(other)

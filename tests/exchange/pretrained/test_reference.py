@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.exchange.pretrained.cases import CASES, OFTEN, RESNETS, SENTENCES
+from tests.forked import run_module
 
 pytestmark = pytest.mark.frameworks
-ROOT = Path(__file__).parents[3]
-ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "-1",
-               "HF_HUB_OFFLINE": "1"}
 BACKENDS = ("pytorch", "tensorflow")
 NAMES = [*CASES, *RESNETS]
 
 
 def run(module: str, *arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", f"tests.exchange.pretrained.{module}", *arguments], cwd=ROOT,
-                          env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_module(module.removeprefix("run_"), f"tests.exchange.pretrained.{module}", *arguments, HF_HUB_OFFLINE="1")
 
 
 @pytest.fixture(scope="module")
