@@ -95,13 +95,10 @@ def relative(squares: np.ndarray, norms: np.ndarray) -> np.ndarray:
 def distance_again(again: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> float:
     """The relative L2 distance over all weights of one moment that was played twice; arrays of numbers, by weight. What
     is not a number in the same places both times is the same: a training that breaks does so again."""
-    squares = norms = 0.0
-    with np.errstate(all="ignore"):
-        for one, other in zip(again, before, strict=True):
-            counts = ~(np.isnan(one) & np.isnan(other))
-            squares += squares_between([one[None, counts]], [other[None, counts]])[0, 0]
-            norms += norms_of([other[None, counts]])[0, 0]
-    return float(relative(np.float64(squares), np.float64(norms)))
+    counts = [~(np.isnan(one) & np.isnan(other)) for one, other in zip(again, before, strict=True)]
+    ours = [array[None, kept] for array, kept in zip(again, counts, strict=True)]
+    theirs = [array[None, kept] for array, kept in zip(before, counts, strict=True)]
+    return float(relative(squares_between(ours, theirs).sum(1), norms_of(theirs).sum(1))[0])
 
 
 def loss_distance(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
