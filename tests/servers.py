@@ -23,6 +23,7 @@ IGNORED = {
     "PYTEST_CURRENT_TEST", "HARNESS_RESULTS", "HARNESS_OVERRIDES", "HARNESS_CERTIFY", "HARNESS_TIMING",
     # Set for good by the command line, and by libraries when they are imported.
     "PYDANTIC_DISABLE_PLUGINS", "RAY_CLIENT_MODE", "RAY_USAGE_STATS_ENABLED", "PYGAME_HIDE_SUPPORT_PROMPT",
+    "KMP_INIT_AT_FORK",
 }
 
 idle: dict[str, list[Kept]] = {}
