@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 
 from benchmarks.contenders.loops import Loop
@@ -11,7 +13,8 @@ from benchmarks.workloads import Workload
 def open_loop(workload: Workload, x: np.ndarray, y: np.ndarray) -> Loop:
     import keras
 
-    one_thread(keras.backend.backend())
+    # Each backend's file knows its own framework.
+    import_module(f"benchmarks.contenders.{keras.backend.backend()}_threads").one_thread()
     from benchmarks.contenders.keras_networks import network
 
     model = network(workload)
@@ -24,16 +27,3 @@ def open_loop(workload: Workload, x: np.ndarray, y: np.ndarray) -> Loop:
         return [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
 
     return Loop(f"keras.fit, {keras.backend.backend()}", train, weights)
-
-
-def one_thread(backend: str) -> None:
-    """Before the framework computes anything."""
-    if backend == "torch":
-        import torch
-
-        torch.set_num_threads(1)
-    else:
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders import keras_fit
 from benchmarks.contenders.loops import Loop, Variant, fastest
 from benchmarks.workloads import Workload
 
 
 def open_loop(workload: Workload, x: np.ndarray, y: np.ndarray) -> Loop:
-    keras_fit.one_thread("tensorflow")
-    from benchmarks.contenders import keras_networks, tensorflow_networks
+    from benchmarks.contenders import keras_networks, tensorflow_networks, tensorflow_threads
+
+    tensorflow_threads.one_thread()
 
     makers: dict[str, Callable[[Workload], Any]] = {"Keras's layers": keras_networks.network}
     if workload.network in tensorflow_networks.NETWORKS:
